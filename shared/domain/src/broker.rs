@@ -1,0 +1,301 @@
+//! The use case: from a bearer token to a presigned URL, in the order that lets nothing happen too early.
+//!
+//! 1. the token is verified
+//! 2. the caller's grant is read and decided on
+//! 3. the use is counted, and with the replay guard the token marked
+//! 4. the role session is opened
+//! 5. the URL is made
+//!
+//! Whatever refuses does so before step 4, so that a refused request causes no call to STS or SageMaker. Each step writes
+//! what it learns into the audit record as it learns it, so that a refusal, or a request that is cut off, leaves all that
+//! was known.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::attribution::source_identity;
+use crate::audit::{Action, AuditRecord};
+use crate::clock::{Clock, Deadline, Timestamp};
+use crate::decision::{Code, Denial, Reason};
+use crate::entitlement::{self, TargetView, Terms, Wish};
+use crate::identity::Principal;
+use crate::names::TargetName;
+use crate::ports::{Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, UrlIssuer, UsageLedger};
+use crate::token::BearerToken;
+
+/// The rate limit is used up.
+pub const RATE_LIMITED: Reason = Reason("usage.rate-limited");
+/// The token was used before.
+pub const REPLAYED: Reason = Reason("token.replayed");
+/// The replay guard is on and the token has no id.
+pub const NO_TOKEN_ID: Reason = Reason("token.jti-missing");
+/// No time was left for the next step.
+pub const OUT_OF_TIME: Reason = Reason("deadline.passed");
+
+/// Every reason of this module.
+pub const REASONS: &[Reason] = &[RATE_LIMITED, REPLAYED, NO_TOKEN_ID, OUT_OF_TIME];
+
+/// Below this, a step is not begun: no AWS call ends in less, and a call that is cut off may still have had its effect.
+const SHORTEST_STEP: Duration = Duration::from_millis(20);
+
+/// The broker's rules, from its configuration.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The terms that grants can tighten.
+    pub terms: Terms,
+    /// URLs per user; none means no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether a token is good for one URL only.
+    pub replay_guard: bool,
+}
+
+/// What a request has shown so far, for its one audit record.
+///
+/// Behind a lock, so that it outlives a request that is cut off or panics in the middle.
+#[derive(Debug)]
+pub struct Trail(Mutex<AuditRecord>);
+
+impl Trail {
+    /// Begins with what is known of the request.
+    pub const fn new(record: AuditRecord) -> Self {
+        Self(Mutex::new(record))
+    }
+
+    /// Writes down what has been learnt.
+    pub fn note(&self, write: impl FnOnce(&mut AuditRecord)) {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The record as it stands.
+    pub fn snapshot(&self) -> AuditRecord {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A URL that a caller may have.
+#[derive(Debug)]
+pub struct Minted {
+    /// The URL and its lifetimes.
+    pub issued: Issued,
+    /// When the URL stops opening, counted from before it was made: never later than the truth.
+    pub expires_at: Timestamp,
+    /// The target's name.
+    pub target: TargetName,
+    /// The target's kind.
+    pub kind: &'static str,
+    /// The target's region.
+    pub region: String,
+}
+
+/// The use case and what it needs.
+#[derive(Debug)]
+pub struct Broker<A, S, U, C> {
+    /// Proves callers.
+    pub authenticator: A,
+    /// Reads grants and counts uses.
+    pub store: S,
+    /// Makes URLs.
+    pub issuer: U,
+    /// Tells the time.
+    pub clock: C,
+    /// The rules.
+    pub rules: Rules,
+}
+
+/// What surrounds one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// When an answer must have been given.
+    pub deadline: Deadline,
+    /// The account that the function runs in: the account of targets when nothing else names one. Empty when not known.
+    pub own_account: &'a str,
+    /// What has been learnt so far.
+    pub trail: &'a Trail,
+}
+
+impl<A, S, U, C> Broker<A, S, U, C>
+where
+    A: Authenticator,
+    S: GrantStore + UsageLedger,
+    U: UrlIssuer,
+    C: Clock,
+{
+    /// Makes one URL for the caller.
+    ///
+    /// # Errors
+    /// The refusal. The trail holds all that was learnt either way.
+    pub async fn mint(&self, token: &BearerToken, wish: &Wish, call: Call<'_>) -> Result<Minted, Denial> {
+        let Call { deadline, own_account, trail } = call;
+        trail.note(|record| {
+            record.action = Action::Mint;
+            record.target = wish.target.as_ref().map(ToString::to_string);
+        });
+        let now = self.clock.now();
+        let principal = self.authenticate(token, now, deadline, trail).await?;
+        let identity = principal.identity().clone();
+
+        let record = self
+            .timed(trail, |d| &mut d.read_grant, self.store.read(&identity, wish.target.as_ref(), self.budget(deadline)?))
+            .await
+            .map_err(|unavailable| table_failed(unavailable, trail))?;
+        let entitlement = entitlement::entitle(principal, &record, wish, &self.rules.terms, own_account, now)?;
+        let grant = entitlement.grant();
+        trail.note(|record| {
+            record.target = Some(grant.name.to_string());
+            record.kind = Some(grant.target.kind().as_str());
+            record.account = Some(entitlement.account_id(own_account).to_owned());
+            record.region = Some(entitlement.region().to_string());
+            record.resource_arn = Some(entitlement.resource_arn(own_account));
+            record.role = entitlement.role().map(ToString::to_string);
+        });
+
+        self.count(&entitlement, now, deadline, trail).await?;
+        let claimed = self.claim(&entitlement, now, deadline, trail).await?;
+        let result = self.issue(&entitlement, deadline, trail).await;
+        if result.is_err()
+            && let Some(token_id) = claimed
+        {
+            // Nothing was handed out, so the token may be tried again. Should this fail, it stays used: fail closed.
+            let _ = self.store.release_token(&identity, &token_id, deadline.remaining(&self.clock)).await;
+        }
+        result
+    }
+
+    /// Lists what the caller may open.
+    ///
+    /// # Errors
+    /// The refusal. The trail holds all that was learnt either way.
+    pub async fn list(&self, token: &BearerToken, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
+        let Call { deadline, trail, .. } = call;
+        trail.note(|record| record.action = Action::List);
+        let now = self.clock.now();
+        let principal = self.authenticate(token, now, deadline, trail).await?;
+        let record = self
+            .timed(trail, |d| &mut d.read_grant, self.store.read(principal.identity(), None, self.budget(deadline)?))
+            .await
+            .map_err(|unavailable| table_failed(unavailable, trail))?;
+        entitlement::list(&record, &self.rules.terms, now)
+    }
+
+    async fn authenticate(&self, token: &BearerToken, now: Timestamp, deadline: Deadline, trail: &Trail) -> Result<Principal, Denial> {
+        let result = self.timed(trail, |d| &mut d.authenticate, self.authenticator.authenticate(token, now, self.budget(deadline)?)).await;
+        trail.note(|record| record.key_age_seconds = self.authenticator.key_age(now).map(|age| age.as_secs()));
+        match result {
+            Ok(principal) => {
+                trail.note(|record| {
+                    record.issuer_id = Some(principal.identity().issuer.to_string());
+                    record.subject = Some(principal.identity().subject.to_string());
+                    record.key_id = Some(principal.key_id().to_owned());
+                    record.token_id = principal.token_id().map(ToOwned::to_owned);
+                });
+                Ok(principal)
+            }
+            Err(AuthenticationError::Refused { reason, issuer }) => {
+                trail.note(|record| record.issuer_id = issuer.map(|issuer| issuer.to_string()));
+                Err(Denial::new(Code::InvalidToken, reason))
+            }
+            Err(AuthenticationError::Unavailable { reason, issuer }) => {
+                trail.note(|record| record.issuer_id = Some(issuer.to_string()));
+                Err(Denial::unavailable(reason))
+            }
+        }
+    }
+
+    async fn count(&self, entitlement: &entitlement::Entitlement, now: Timestamp, deadline: Deadline, trail: &Trail) -> Result<(), Denial> {
+        let Some(limit) = self.rules.rate_limit else { return Ok(()) };
+        let identity = entitlement.principal().identity();
+        let counting = self.store.count(identity, limit, now, self.budget(deadline)?);
+        match self.timed(trail, |d| &mut d.rate_limit, counting).await.map_err(|unavailable| table_failed(unavailable, trail))? {
+            Admission::Admitted => Ok(()),
+            Admission::Limited { retry_after_seconds } => {
+                Err(Denial::new(Code::RateLimited, RATE_LIMITED).with_retry_after(retry_after_seconds.max(1)))
+            }
+        }
+    }
+
+    /// Marks the token as used, where the replay guard is on; gives back the id that was marked.
+    async fn claim(
+        &self,
+        entitlement: &entitlement::Entitlement,
+        now: Timestamp,
+        deadline: Deadline,
+        trail: &Trail,
+    ) -> Result<Option<String>, Denial> {
+        if !self.rules.replay_guard {
+            return Ok(None);
+        }
+        let principal = entitlement.principal();
+        let Some(token_id) = principal.token_id() else { return Err(Denial::new(Code::InvalidToken, NO_TOKEN_ID)) };
+        let claiming = self.store.claim_token(principal.identity(), token_id, now, principal.expires_at(), self.budget(deadline)?);
+        match self.timed(trail, |d| &mut d.replay, claiming).await.map_err(|unavailable| table_failed(unavailable, trail))? {
+            Claim::Claimed => Ok(Some(token_id.to_owned())),
+            Claim::Replayed => Err(Denial::new(Code::InvalidToken, REPLAYED)),
+        }
+    }
+
+    async fn issue(&self, entitlement: &entitlement::Entitlement, deadline: Deadline, trail: &Trail) -> Result<Minted, Denial> {
+        let opening = self.issuer.open_session(entitlement, self.budget(deadline)?);
+        let session = self.timed(trail, |d| &mut d.role_session, opening).await.inspect_err(|denial| {
+            trail.note(|record| {
+                record.source_identity = entitlement.role().map(|_| source_identity(entitlement.principal().identity()));
+                record.aws_request_ids.sts.clone_from(&denial.aws_request_id);
+            });
+        })?;
+        trail.note(|record| {
+            record.source_identity.clone_from(&session.source_identity);
+            record.aws_request_ids.sts.clone_from(&session.aws_request_id);
+            record.url_seconds = Some(entitlement.url_seconds());
+            record.session_seconds = Some(entitlement.session_seconds());
+        });
+
+        let asked_at = self.clock.now();
+        let presigning = self.issuer.presign(entitlement, &session, self.budget(deadline)?);
+        let issued = self
+            .timed(trail, |d| &mut d.presign, presigning)
+            .await
+            .inspect_err(|denial| trail.note(|record| record.aws_request_ids.sagemaker.clone_from(&denial.aws_request_id)))?;
+        trail.note(|record| {
+            record.aws_request_ids.sagemaker.clone_from(&issued.aws_request_id);
+            record.url_sha256 = Some(issued.url.sha256());
+            record.url_seconds = Some(issued.url_seconds);
+            record.session_seconds = Some(issued.session_seconds);
+        });
+        Ok(Minted {
+            expires_at: asked_at.plus_seconds(i64::from(issued.url_seconds)),
+            target: entitlement.grant().name.clone(),
+            kind: entitlement.grant().target.kind().as_str(),
+            region: entitlement.region().to_string(),
+            issued,
+        })
+    }
+
+    /// What a step may take: all that is left. A step is not begun when it could not end.
+    fn budget(&self, deadline: Deadline) -> Result<Duration, Denial> {
+        let remaining = deadline.remaining(&self.clock);
+        if remaining < SHORTEST_STEP { Err(Denial::unavailable(OUT_OF_TIME)) } else { Ok(remaining) }
+    }
+
+    /// Runs a step and writes down how long it took, whatever came of it.
+    async fn timed<T>(
+        &self,
+        trail: &Trail,
+        slot: impl FnOnce(&mut crate::audit::Durations) -> &mut Option<f64>,
+        step: impl Future<Output = T>,
+    ) -> T {
+        let begun = self.clock.monotonic();
+        let result = step.await;
+        let took = self.clock.monotonic().saturating_sub(begun);
+        trail.note(|record| *slot(&mut record.durations_ms) = Some(milliseconds(took)));
+        result
+    }
+}
+
+/// A duration in milliseconds, to the microsecond.
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+fn table_failed(unavailable: crate::ports::Unavailable, trail: &Trail) -> Denial {
+    trail.note(|record| record.aws_request_ids.dynamodb.clone_from(&unavailable.aws_request_id));
+    unavailable.into()
+}

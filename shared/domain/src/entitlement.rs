@@ -1,0 +1,311 @@
+//! The rules that turn a verified caller and the table's rows into what may be opened.
+
+use crate::clock::Timestamp;
+use crate::decision::{Code, Denial, Reason};
+use crate::grant::{self, Grant, GrantDefect, Landing, SESSION_SECONDS, URL_SECONDS};
+use crate::identity::Principal;
+use crate::item::Item;
+use crate::names::{ExternalId, LandingName, Region, RoleArn, TargetName};
+use crate::subject::Standing;
+
+/// What the table holds for one subject: its standing, and its grants, each read or not readable.
+#[derive(Debug, Clone)]
+pub struct SubjectRecord {
+    standing: Standing,
+    grants: Vec<Row>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    /// The name, where the sort key holds a legal one.
+    name: Option<TargetName>,
+    grant: Result<Grant, GrantDefect>,
+    claims_default: bool,
+}
+
+impl Row {
+    fn is_usable(&self, now: Timestamp) -> bool {
+        self.grant.as_ref().is_ok_and(|grant| usable(grant, now).is_ok())
+    }
+}
+
+impl SubjectRecord {
+    /// Reads a subject's rows: its own item, where there is one, and each grant's name (its sort key after the prefix) with
+    /// its item.
+    pub fn new(subject: Option<&Item>, grants: impl IntoIterator<Item = (String, Item)>) -> Self {
+        let grants = grants
+            .into_iter()
+            .map(|(name, item)| {
+                let name = TargetName::new(name);
+                let claims_default = grant::claims_default(&item);
+                match name {
+                    Ok(name) => Row { name: Some(name.clone()), grant: Grant::from_item(name, &item), claims_default },
+                    Err(_) => Row {
+                        name: None,
+                        grant: Err(GrantDefect { attribute: "sk".to_owned(), problem: "does not hold a target's name" }),
+                        claims_default,
+                    },
+                }
+            })
+            .collect();
+        Self { standing: Standing::from_item(subject), grants }
+    }
+}
+
+/// The broker's terms, which a grant can only tighten.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The function's region, for grants that name none.
+    pub region: Region,
+    /// The issuing role, for grants that name none; without either, the function's own role is used.
+    pub role_arn: Option<RoleArn>,
+    /// Life of a URL in seconds, 5 to 300.
+    pub url_seconds: u32,
+    /// Life of the session that a URL opens in seconds, 1800 to 43200.
+    pub session_seconds: u32,
+}
+
+/// What a caller asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The target; without one the grant marked default is meant, else the only one.
+    pub target: Option<TargetName>,
+    /// The landing; without one the grant's own is meant, if it has one.
+    pub landing: Option<LandingName>,
+}
+
+/// That this caller may open this target now, on these terms.
+///
+/// Only [`entitle`] makes one, from a [`Principal`]: a URL cannot be asked for without it.
+#[derive(Debug, Clone)]
+pub struct Entitlement {
+    principal: Principal,
+    grant: Grant,
+    landing: Option<Landing>,
+    region: Region,
+    role: Option<RoleArn>,
+    url_seconds: u32,
+    session_seconds: u32,
+}
+
+impl Entitlement {
+    /// The caller.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The grant it rests on.
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Where to land, if anywhere in particular.
+    pub const fn landing(&self) -> Option<&Landing> {
+        self.landing.as_ref()
+    }
+
+    /// The target's region.
+    pub const fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The role to work under; none means the function's own.
+    pub const fn role(&self) -> Option<&RoleArn> {
+        self.role.as_ref()
+    }
+
+    /// The external id for assuming that role.
+    pub const fn external_id(&self) -> Option<&ExternalId> {
+        self.grant.external_id.as_ref()
+    }
+
+    /// Life of the URL in seconds.
+    pub const fn url_seconds(&self) -> u32 {
+        self.url_seconds
+    }
+
+    /// Life of the session in seconds.
+    pub const fn session_seconds(&self) -> u32 {
+        self.session_seconds
+    }
+
+    /// The account that the target is in: the issuing role's, else the function's own.
+    pub fn account_id<'a>(&'a self, own_account: &'a str) -> &'a str {
+        self.role.as_ref().map_or(own_account, RoleArn::account_id)
+    }
+
+    /// The ARN of what the URL opens.
+    pub fn resource_arn(&self, own_account: &str) -> String {
+        self.grant.target.resource_arn(&self.region, self.account_id(own_account))
+    }
+}
+
+/// A line of the list of what a caller may open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetView {
+    /// The name to ask for.
+    pub name: TargetName,
+    /// The kind.
+    pub kind: &'static str,
+    /// The region.
+    pub region: Region,
+    /// The names of its landings.
+    pub landings: Vec<LandingName>,
+    /// Whether it opens when no target is named.
+    pub default: bool,
+    /// Whether it opens at all now.
+    pub enabled: bool,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: Reason = Reason($text);)*
+        /// Every reason of this module.
+        pub const REASONS: &[Reason] = &[$($name),*];
+    };
+}
+
+reasons! {
+    /// The subject is suspended.
+    SUSPENDED = "subject.suspended";
+    /// The subject's own item cannot be read.
+    SUBJECT_MALFORMED = "subject.malformed";
+    /// The subject has no grant of that name, or none at all.
+    NO_GRANT = "grant.none";
+    /// Several grants, none named, none marked default.
+    NOT_NAMED = "grant.not-named";
+    /// More than one grant is marked default.
+    SEVERAL_DEFAULTS = "grant.several-defaults";
+    /// The grant's row is not a grant.
+    MALFORMED = "grant.malformed";
+    /// The grant is disabled.
+    DISABLED = "grant.disabled";
+    /// The grant is not yet valid.
+    NOT_YET = "grant.not-yet-valid";
+    /// The grant has expired.
+    EXPIRED = "grant.expired";
+    /// The grant has no landing of that name.
+    NO_LANDING = "grant.no-such-landing";
+    /// The grant's account is not the account that the broker would work in.
+    FOREIGN_ACCOUNT = "grant.another-account";
+}
+
+const fn refuse(reason: Reason) -> Denial {
+    Denial::new(Code::NotEntitled, reason)
+}
+
+/// Decides what `principal` may open of what `record` holds for it.
+///
+/// The caller must have read the record of that very principal: its whole set of grants when the wish names no target, at
+/// least the grant of that name otherwise. `own_account` is the function's, empty when not known.
+///
+/// # Errors
+/// [`Code::NotEntitled`] with one of [`REASONS`].
+pub fn entitle(
+    principal: Principal,
+    record: &SubjectRecord,
+    wish: &Wish,
+    terms: &Terms,
+    own_account: &str,
+    now: Timestamp,
+) -> Result<Entitlement, Denial> {
+    check_standing(record)?;
+    let grant = match choose(record, wish.target.as_ref(), now)?.grant.as_ref() {
+        Ok(grant) => grant.clone(),
+        Err(defect) => return Err(refuse(MALFORMED).with_detail(defect.to_string())),
+    };
+    usable(&grant, now).map_err(refuse)?;
+
+    let landing = match wish.landing.as_ref().or(grant.landing.as_ref()) {
+        Some(name) => Some(grant.landings.get(name).cloned().ok_or_else(|| refuse(NO_LANDING))?),
+        None => None,
+    };
+    let role = grant.role_arn.as_ref().or(terms.role_arn.as_ref()).cloned();
+    // Under a role one works in that role's account, whatever the grant says.
+    let working_account = role.as_ref().map_or(own_account, RoleArn::account_id);
+    if grant.account_id.as_ref().is_some_and(|account| account.as_str() != working_account) {
+        return Err(refuse(FOREIGN_ACCOUNT));
+    }
+    Ok(Entitlement {
+        principal,
+        landing,
+        region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
+        role,
+        url_seconds: lowered(terms.url_seconds, grant.url_seconds, &URL_SECONDS),
+        session_seconds: lowered(terms.session_seconds, grant.session_seconds, &SESSION_SECONDS),
+        grant,
+    })
+}
+
+/// Lists what the record's subject may open.
+///
+/// Rows that are not grants are left out: nobody can say what they would open.
+///
+/// # Errors
+/// [`Code::NotEntitled`] for a subject that may open nothing at all because of its standing.
+pub fn list(record: &SubjectRecord, terms: &Terms, now: Timestamp) -> Result<Vec<TargetView>, Denial> {
+    check_standing(record)?;
+    let default = choose(record, None, now).ok().and_then(|row| row.name.as_ref());
+    Ok(record
+        .grants
+        .iter()
+        .filter_map(|row| row.grant.as_ref().ok())
+        .map(|grant| TargetView {
+            name: grant.name.clone(),
+            kind: grant.target.kind().as_str(),
+            region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
+            landings: grant.landings.keys().cloned().collect(),
+            default: default == Some(&grant.name),
+            enabled: usable(grant, now).is_ok(),
+        })
+        .collect())
+}
+
+const fn check_standing(record: &SubjectRecord) -> Result<(), Denial> {
+    match record.standing {
+        Standing::Active => Ok(()),
+        Standing::Suspended => Err(refuse(SUSPENDED)),
+        Standing::Malformed => Err(refuse(SUBJECT_MALFORMED)),
+    }
+}
+
+/// The row that is meant: the one of that name; without a name the one marked default, else the only one that is usable.
+///
+/// A default that cannot be used is refused rather than passed over: opening another target than the one that was meant
+/// would be a guess.
+fn choose<'a>(record: &'a SubjectRecord, name: Option<&TargetName>, now: Timestamp) -> Result<&'a Row, Denial> {
+    if let Some(name) = name {
+        return record.grants.iter().find(|row| row.name.as_ref() == Some(name)).ok_or_else(|| refuse(NO_GRANT));
+    }
+    let mut defaults = record.grants.iter().filter(|row| row.claims_default);
+    match (defaults.next(), defaults.next()) {
+        (Some(row), None) => return Ok(row),
+        (Some(_), Some(_)) => return Err(refuse(SEVERAL_DEFAULTS)),
+        (None, _) => {}
+    }
+    let mut usable = record.grants.iter().filter(|row| row.is_usable(now));
+    match (usable.next(), usable.next(), record.grants.as_slice()) {
+        (Some(row), None, _) => Ok(row),
+        (Some(_), Some(_), _) => Err(refuse(NOT_NAMED)),
+        // The only row there is says best why nothing opens.
+        (None, _, [only]) => Ok(only),
+        (None, _, _) => Err(refuse(NO_GRANT)),
+    }
+}
+
+fn usable(grant: &Grant, now: Timestamp) -> Result<(), Reason> {
+    if !grant.enabled {
+        Err(DISABLED)
+    } else if grant.not_before.is_some_and(|from| now < from) {
+        Err(NOT_YET)
+    } else if grant.expires_at.is_some_and(|until| now >= until) {
+        Err(EXPIRED)
+    } else {
+        Ok(())
+    }
+}
+
+/// The configured seconds, lowered by the grant, never outside what AWS takes.
+fn lowered(configured: u32, granted: Option<u32>, bounds: &std::ops::RangeInclusive<u32>) -> u32 {
+    configured.min(granted.unwrap_or(configured)).clamp(*bounds.start(), *bounds.end())
+}

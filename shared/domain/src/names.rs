@@ -1,0 +1,335 @@
+//! Names with AWS's limits: what parses is legal.
+//!
+//! The limits are those of the SageMaker, STS and IAM API models. The models' minimum lengths are 0, so an empty domain or
+//! profile would pass the SDK; it does not pass here.
+
+use std::fmt;
+
+/// A value that is not a legal name, and what a legal one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidName(pub &'static str);
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $legal:path, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            #[doc = concat!("What a legal one is: ", $rule, ".")]
+            pub const RULE: &'static str = $rule;
+
+            /// Takes a legal name.
+            ///
+            /// # Errors
+            #[doc = concat!("Anything but ", $rule, ".")]
+            pub fn new(name: impl Into<String>) -> Result<Self, InvalidName> {
+                let name = name.into();
+                if $legal(&name) { Ok(Self(name)) } else { Err(InvalidName(Self::RULE)) }
+            }
+
+            /// The name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of one of a user's targets, as the portal asks for it.
+    TargetName,
+    is_label,
+    "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or a digit"
+);
+name!(
+    /// The name of a place to land in within a target.
+    LandingName,
+    is_label,
+    "1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-', the first a letter or a digit"
+);
+name!(
+    /// A SageMaker domain (`DomainId`: `d-(-*[a-z0-9]){1,61}`).
+    DomainId,
+    is_domain_id,
+    "'d-' and then 1 to 61 of a-z and 0-9, with '-' before any of them, at most 63 in all"
+);
+name!(
+    /// A user profile (`UserProfileName`: `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}`). SageMaker compares them without case.
+    UserProfileName,
+    is_resource_name,
+    "1 to 63 of A-Z, a-z, 0-9 and '-', neither the first nor the last a '-'"
+);
+name!(
+    /// A space (`SpaceName`: as a user profile).
+    SpaceName,
+    is_resource_name,
+    "1 to 63 of A-Z, a-z, 0-9 and '-', neither the first nor the last a '-'"
+);
+name!(
+    /// An AWS region, as `eu-central-1`.
+    Region,
+    is_region,
+    "an AWS region such as eu-central-1"
+);
+name!(
+    /// An AWS account: 12 digits.
+    AccountId,
+    is_account_id,
+    "12 digits"
+);
+name!(
+    /// The ARN of an IAM role, as `arn:aws:iam::123456789012:role/path/name`.
+    RoleArn,
+    is_role_arn,
+    "the ARN of an IAM role, arn:<partition>:iam::<12 digits>:role/<name>"
+);
+name!(
+    /// An external id (STS `ExternalId`: 2 to 1224 of `[\w+=,.@:\/-]`).
+    ExternalId,
+    is_external_id,
+    "2 to 1224 of A-Z, a-z, 0-9 and _+=,.@:/-"
+);
+name!(
+    /// A landing URI (`LandingUri`, at most 1023): `studio::` or `app:<type>:` and a relative path.
+    LandingUri,
+    is_landing_uri,
+    "'studio::' or 'app:' with JupyterServer, JupyterLab, RStudioServerPro, CodeEditor or Canvas and ':', then a relative path without '..', '\\' or '//', at most 1023 in all"
+);
+
+impl RoleArn {
+    /// The account in which the role is.
+    pub fn account_id(&self) -> &str {
+        // `is_role_arn` has checked that there are six parts and that the fifth is an account.
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// The name of the role, without its path.
+    pub fn role_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl Region {
+    /// The partition in which the region is.
+    pub fn partition(&self) -> Partition {
+        if self.0.starts_with("cn-") {
+            Partition::AwsCn
+        } else if self.0.starts_with("us-gov-") {
+            Partition::AwsUsGov
+        } else {
+            Partition::Aws
+        }
+    }
+}
+
+/// A partition of AWS in which the broker can work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Partition {
+    /// The commercial regions.
+    Aws,
+    /// The regions in China.
+    AwsCn,
+    /// AWS GovCloud (US).
+    AwsUsGov,
+}
+
+impl Partition {
+    /// The partition as it stands in an ARN.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::AwsCn => "aws-cn",
+            Self::AwsUsGov => "aws-us-gov",
+        }
+    }
+}
+
+fn is_label(s: &str) -> bool {
+    (1..=64).contains(&s.len())
+        && s.as_bytes()[0].is_ascii_alphanumeric()
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn is_domain_id(s: &str) -> bool {
+    let Some(rest) = s.strip_prefix("d-") else { return false };
+    s.len() <= 63
+        && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && rest.bytes().last().is_some_and(|b| b != b'-')
+}
+
+fn is_resource_name(s: &str) -> bool {
+    (1..=63).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !s.starts_with('-') && !s.ends_with('-')
+}
+
+fn is_region(s: &str) -> bool {
+    // At least two parts of letters and a number: a region is part of host names and ARNs, so nothing else may slip in.
+    let parts: Vec<&str> = s.split('-').collect();
+    let [words @ .., number] = parts.as_slice() else { return false };
+    s.len() <= 32
+        && words.len() >= 2
+        && words.iter().all(|w| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase()))
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_account_id(s: &str) -> bool {
+    s.len() == 12 && s.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_role_arn(s: &str) -> bool {
+    // STS takes 20 to 2048; a role's path and name are of the characters below (IAM, "IAM identifiers").
+    let mut parts = s.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    (20..=2048).contains(&s.len())
+        && next() == "arn"
+        && matches!(next(), "aws" | "aws-cn" | "aws-us-gov")
+        && next() == "iam"
+        && next().is_empty()
+        && is_account_id(next())
+        && next().strip_prefix("role/").is_some_and(|path| {
+            !path.ends_with('/') && !path.is_empty() && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
+        })
+}
+
+fn is_external_id(s: &str) -> bool {
+    (2..=1224).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b))
+}
+
+fn is_landing_uri(s: &str) -> bool {
+    const APPS: [&str; 5] = ["JupyterServer", "JupyterLab", "RStudioServerPro", "CodeEditor", "Canvas"];
+    let path = match s.strip_prefix("studio::") {
+        Some(path) => path,
+        None => {
+            let Some((app, path)) = s.strip_prefix("app:").and_then(|rest| rest.split_once(':')) else { return false };
+            if !APPS.contains(&app) {
+                return false;
+            }
+            path
+        }
+    };
+    // A path that leaves its root, or that a browser would read as another host, could reach a port which an app proxies.
+    s.len() <= 1023
+        && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+        && !path.starts_with('/')
+        && !path.contains("//")
+        && !decoded_dots(path)
+}
+
+/// Whether a segment of the path is `..`, written plainly or percent-encoded.
+fn decoded_dots(path: &str) -> bool {
+    let plain =
+        path.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/").replace("%5c", "/").replace("%5C", "/");
+    let path_only = plain.split(['?', '#']).next().unwrap_or_default();
+    path_only.split('/').any(|segment| segment == "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domain_ids() {
+        for good in ["d-a", "d-abc123", "d--a", "d-a-b", &format!("d-{}", "x".repeat(61))] {
+            assert!(DomainId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "d-", "d-A", "x-abc", "d-abc-", "d-ab_c", "d-a\n", "D-abc", &format!("d-{}", "x".repeat(62))] {
+            assert!(DomainId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn profile_names_are_not_e_mail_addresses() {
+        for good in ["a", "jane-doe", "Jane", "a--b", &"x".repeat(63)] {
+            assert!(UserProfileName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "jane@example.com", "a b", "ä", "a/b", &"x".repeat(64)] {
+            assert!(UserProfileName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn role_arns() {
+        let arn = RoleArn::new("arn:aws:iam::123456789012:role/team/latchkey-issuing").unwrap();
+        assert_eq!(arn.account_id(), "123456789012");
+        assert_eq!(arn.role_name(), "latchkey-issuing");
+        for bad in [
+            "",
+            "arn:aws:iam::123456789012:user/jane",
+            "arn:aws:iam::12345678901:role/x",
+            "arn:aws:iam:eu-west-1:123456789012:role/x",
+            "arn:evil:iam::123456789012:role/x",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:iam::123456789012:role/a*",
+            "arn:aws:iam::123456789012:role/a:b",
+        ] {
+            assert!(RoleArn::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn regions() {
+        for (good, partition) in [
+            ("eu-central-1", Partition::Aws),
+            ("ap-southeast-12", Partition::Aws),
+            ("cn-north-1", Partition::AwsCn),
+            ("us-gov-west-1", Partition::AwsUsGov),
+        ] {
+            assert_eq!(Region::new(good).unwrap().partition(), partition);
+        }
+        for bad in ["", "eu-central", "eu-central-1.evil.example", "eu--1", "EU-central-1", "1-eu-central", "eu-central-123"] {
+            assert!(Region::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn landing_uris_stay_inside() {
+        for good in
+            ["studio::", "studio::models/registry", "app:JupyterLab:lab/tree/start.ipynb", "app:Canvas:", "app:CodeEditor:?folder=/home"]
+        {
+            assert!(LandingUri::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "studio:",
+            "https://evil.example",
+            "app:Terminal:x",
+            "app:JupyterLab",
+            "studio::/etc",
+            "studio:://evil.example",
+            "app:JupyterLab:../proxy/8080",
+            "app:JupyterLab:a/%2e%2E/proxy",
+            "app:JupyterLab:a%2f..%2fproxy",
+            "app:JupyterLab:a\\..\\b",
+            "app:JupyterLab:a b",
+            &format!("studio::{}", "x".repeat(1016)),
+        ] {
+            assert!(LandingUri::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels() {
+        for good in ["a", "Research.2", "team_a-b", &"x".repeat(64)] {
+            assert!(TargetName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".a", "-a", "a b", "a/b", "a#b", "ä", &"x".repeat(65)] {
+            assert!(TargetName::new(bad).is_err(), "{bad}");
+        }
+    }
+}
