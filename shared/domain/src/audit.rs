@@ -3,8 +3,9 @@
 //! `docs/audit.schema.json` describes it. It never holds a token or a URL, and nothing that an unverified caller chose:
 //! what a refused token claims about its subject is not in it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::clock::Timestamp;
 use crate::decision::{Code, Denial};
 
 /// The value of `event` in every record, by which a log query finds them.
@@ -41,7 +42,8 @@ pub struct AuditRecord {
     /// Always [`EVENT`].
     pub event: &'static str,
     /// When the decision was made (RFC 3339, UTC, milliseconds).
-    pub time: String,
+    #[serde(serialize_with = "as_rfc3339")]
+    pub time: Timestamp,
     /// The request's id, as in `X-Request-Id`.
     pub request_id: String,
     /// What was asked for.
@@ -116,6 +118,10 @@ pub struct AuditRecord {
     pub broker_version: &'static str,
 }
 
+fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.rfc3339())
+}
+
 /// Ids of AWS requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct AwsRequestIds {
@@ -166,7 +172,7 @@ impl AuditRecord {
     pub fn new(request_id: impl Into<String>) -> Self {
         Self {
             event: EVENT,
-            time: String::new(),
+            time: Timestamp::from_unix_seconds(0),
             request_id: request_id.into(),
             action: Action::None,
             decision: Verdict::Deny,

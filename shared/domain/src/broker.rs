@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::attribution::source_identity;
-use crate::audit::{Action, AuditRecord};
+use crate::audit::AuditRecord;
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::decision::{Code, Denial, Reason};
 use crate::entitlement::{self, TargetView, Terms, Wish};
@@ -120,18 +120,44 @@ where
     U: UrlIssuer,
     C: Clock,
 {
+    /// Proves who a token is from.
+    ///
+    /// # Errors
+    /// [`Code::InvalidToken`], or [`Code::Unavailable`] when there are no keys to verify it with.
+    pub async fn authenticate(&self, token: &BearerToken, call: Call<'_>) -> Result<Principal, Denial> {
+        let Call { deadline, trail, .. } = call;
+        let now = self.clock.now();
+        let result = self.timed(trail, |d| &mut d.authenticate, self.authenticator.authenticate(token, now, self.budget(deadline)?)).await;
+        trail.note(|record| record.key_age_seconds = self.authenticator.key_age(now).map(|age| age.as_secs()));
+        match result {
+            Ok(principal) => {
+                trail.note(|record| {
+                    record.issuer_id = Some(principal.identity().issuer.to_string());
+                    record.subject = Some(principal.identity().subject.to_string());
+                    record.key_id = Some(principal.key_id().to_owned());
+                    record.token_id = principal.token_id().map(ToOwned::to_owned);
+                });
+                Ok(principal)
+            }
+            Err(AuthenticationError::Refused { reason, issuer }) => {
+                trail.note(|record| record.issuer_id = issuer.map(|issuer| issuer.to_string()));
+                Err(Denial::new(Code::InvalidToken, reason))
+            }
+            Err(AuthenticationError::Unavailable { reason, issuer }) => {
+                trail.note(|record| record.issuer_id = Some(issuer.to_string()));
+                Err(Denial::unavailable(reason))
+            }
+        }
+    }
+
     /// Makes one URL for the caller.
     ///
     /// # Errors
     /// The refusal. The trail holds all that was learnt either way.
-    pub async fn mint(&self, token: &BearerToken, wish: &Wish, call: Call<'_>) -> Result<Minted, Denial> {
+    pub async fn mint(&self, principal: Principal, wish: &Wish, call: Call<'_>) -> Result<Minted, Denial> {
         let Call { deadline, own_account, trail } = call;
-        trail.note(|record| {
-            record.action = Action::Mint;
-            record.target = wish.target.as_ref().map(ToString::to_string);
-        });
+        trail.note(|record| record.target = wish.target.as_ref().map(ToString::to_string));
         let now = self.clock.now();
-        let principal = self.authenticate(token, now, deadline, trail).await?;
         let identity = principal.identity().clone();
 
         let record = self
@@ -165,40 +191,13 @@ where
     ///
     /// # Errors
     /// The refusal. The trail holds all that was learnt either way.
-    pub async fn list(&self, token: &BearerToken, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
+    pub async fn list(&self, principal: &Principal, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
         let Call { deadline, trail, .. } = call;
-        trail.note(|record| record.action = Action::List);
-        let now = self.clock.now();
-        let principal = self.authenticate(token, now, deadline, trail).await?;
         let record = self
             .timed(trail, |d| &mut d.read_grant, self.store.read(principal.identity(), None, self.budget(deadline)?))
             .await
             .map_err(|unavailable| table_failed(unavailable, trail))?;
-        entitlement::list(&record, &self.rules.terms, now)
-    }
-
-    async fn authenticate(&self, token: &BearerToken, now: Timestamp, deadline: Deadline, trail: &Trail) -> Result<Principal, Denial> {
-        let result = self.timed(trail, |d| &mut d.authenticate, self.authenticator.authenticate(token, now, self.budget(deadline)?)).await;
-        trail.note(|record| record.key_age_seconds = self.authenticator.key_age(now).map(|age| age.as_secs()));
-        match result {
-            Ok(principal) => {
-                trail.note(|record| {
-                    record.issuer_id = Some(principal.identity().issuer.to_string());
-                    record.subject = Some(principal.identity().subject.to_string());
-                    record.key_id = Some(principal.key_id().to_owned());
-                    record.token_id = principal.token_id().map(ToOwned::to_owned);
-                });
-                Ok(principal)
-            }
-            Err(AuthenticationError::Refused { reason, issuer }) => {
-                trail.note(|record| record.issuer_id = issuer.map(|issuer| issuer.to_string()));
-                Err(Denial::new(Code::InvalidToken, reason))
-            }
-            Err(AuthenticationError::Unavailable { reason, issuer }) => {
-                trail.note(|record| record.issuer_id = Some(issuer.to_string()));
-                Err(Denial::unavailable(reason))
-            }
-        }
+        entitlement::list(&record, &self.rules.terms, self.clock.now())
     }
 
     async fn count(&self, entitlement: &entitlement::Entitlement, now: Timestamp, deadline: Deadline, trail: &Trail) -> Result<(), Denial> {

@@ -309,3 +309,181 @@ fn usable(grant: &Grant, now: Timestamp) -> Result<(), Reason> {
 fn lowered(configured: u32, granted: Option<u32>, bounds: &std::ops::RangeInclusive<u32>) -> u32 {
     configured.min(granted.unwrap_or(configured)).clamp(*bounds.start(), *bounds.end())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes;
+    use crate::item::Value;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const OWN_ACCOUNT: &str = "111122223333";
+
+    fn terms() -> Terms {
+        Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, url_seconds: 30, session_seconds: 28800 }
+    }
+
+    fn row(name: &str, more: &[(&str, Value)]) -> (String, Item) {
+        let mut item = Item::from([
+            ("kind".to_owned(), Value::S("studio".into())),
+            ("domain_id".to_owned(), Value::S("d-abc".into())),
+            ("user_profile_name".to_owned(), Value::S(format!("jane-{name}"))),
+        ]);
+        item.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        (name.to_owned(), item)
+    }
+
+    fn number(seconds: i64) -> Value {
+        Value::N(seconds.to_string())
+    }
+
+    fn wish(target: Option<&str>, landing: Option<&str>) -> Wish {
+        Wish { target: target.map(|t| TargetName::new(t).unwrap()), landing: landing.map(|l| LandingName::new(l).unwrap()) }
+    }
+
+    fn decide(rows: Vec<(String, Item)>, wish: &Wish, terms: &Terms) -> Result<Entitlement, Denial> {
+        let principal = fakes::principal("okta", "jane", None, NOW.plus_seconds(300)).unwrap();
+        entitle(principal, &SubjectRecord::new(None, rows), wish, terms, OWN_ACCOUNT, NOW)
+    }
+
+    fn opened(rows: Vec<(String, Item)>, target: Option<&str>) -> Result<String, Reason> {
+        decide(rows, &wish(target, None), &terms()).map(|e| e.grant().name.to_string()).map_err(|denial| {
+            assert_eq!(denial.code, Code::NotEntitled);
+            denial.reason
+        })
+    }
+
+    #[test]
+    fn the_named_one_opens() {
+        let rows = || vec![row("a", &[]), row("b", &[])];
+        assert_eq!(opened(rows(), Some("b")), Ok("b".into()));
+        assert_eq!(opened(rows(), Some("c")), Err(NO_GRANT));
+        assert_eq!(opened(rows(), Some("A")), Err(NO_GRANT));
+        assert_eq!(opened(vec![], Some("a")), Err(NO_GRANT));
+    }
+
+    #[test]
+    fn without_a_name_the_default_opens_else_the_only_one() {
+        let default = ("default", Value::Bool(true));
+        let off = ("enabled", Value::Bool(false));
+        assert_eq!(opened(vec![row("a", &[])], None), Ok("a".into()));
+        assert_eq!(opened(vec![row("a", &[]), row("b", std::slice::from_ref(&default))], None), Ok("b".into()));
+        assert_eq!(opened(vec![row("a", &[]), row("b", &[])], None), Err(NOT_NAMED));
+        assert_eq!(opened(vec![row("a", &[]), row("b", std::slice::from_ref(&off))], None), Ok("a".into()));
+        assert_eq!(opened(vec![row("a", std::slice::from_ref(&off))], None), Err(DISABLED));
+        assert_eq!(opened(vec![row("a", std::slice::from_ref(&off)), row("b", std::slice::from_ref(&off))], None), Err(NO_GRANT));
+        assert_eq!(opened(vec![], None), Err(NO_GRANT));
+        // A default that does not open is not passed over for another.
+        assert_eq!(opened(vec![row("a", &[]), row("b", &[default.clone(), off])], None), Err(DISABLED));
+        let broken = row("b", &[default.clone(), ("domain_id", Value::S(String::new()))]);
+        assert_eq!(opened(vec![row("a", &[]), broken], None), Err(MALFORMED));
+        assert_eq!(opened(vec![row("a", std::slice::from_ref(&default)), row("b", &[default])], None), Err(SEVERAL_DEFAULTS));
+    }
+
+    #[test]
+    fn only_an_enabled_grant_in_its_dates_opens() {
+        let seconds = NOW.unix_seconds();
+        for (attribute, value, outcome) in [
+            ("enabled", Value::Bool(true), Ok("a".to_owned())),
+            ("enabled", Value::Bool(false), Err(DISABLED)),
+            ("not_before", number(seconds), Ok("a".into())),
+            ("not_before", number(seconds + 1), Err(NOT_YET)),
+            ("expires_at", number(seconds + 1), Ok("a".into())),
+            ("expires_at", number(seconds), Err(EXPIRED)),
+            ("ttl", number(seconds), Err(EXPIRED)),
+            ("domain_id", Value::S("x".into()), Err(MALFORMED)),
+        ] {
+            assert_eq!(opened(vec![row("a", &[(attribute, value.clone())])], Some("a")), outcome, "{attribute} {value:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_grant_is_named_in_the_detail_only() {
+        let denial = decide(vec![row("a", &[("url_seconds", number(1))])], &wish(Some("a"), None), &terms()).unwrap_err();
+        assert_eq!((denial.code, denial.reason), (Code::NotEntitled, MALFORMED));
+        assert_eq!(denial.detail.as_deref(), Some("url_seconds: is a whole number of seconds from 5 to 300"));
+    }
+
+    #[test]
+    fn the_standing_comes_before_any_grant() {
+        let subject = |status: &str| Item::from([("status".to_owned(), Value::S(status.into()))]);
+        let decide = |subject: &Item| {
+            let principal = fakes::principal("okta", "jane", None, NOW).unwrap();
+            let record = SubjectRecord::new(Some(subject), [row("a", &[])]);
+            let listed = list(&record, &terms(), NOW).map(|_| ()).map_err(|denial| denial.reason);
+            let entitled =
+                entitle(principal, &record, &Wish::default(), &terms(), OWN_ACCOUNT, NOW).map(|_| ()).map_err(|denial| denial.reason);
+            assert_eq!(listed, entitled);
+            entitled
+        };
+        assert_eq!(decide(&subject("active")), Ok(()));
+        assert_eq!(decide(&subject("suspended")), Err(SUSPENDED));
+        assert_eq!(decide(&subject("on leave")), Err(SUBJECT_MALFORMED));
+    }
+
+    #[test]
+    fn a_grant_only_lowers_lifetimes() {
+        let lives = |url: i64, session: i64| {
+            let e =
+                decide(vec![row("a", &[("url_seconds", number(url)), ("session_seconds", number(session))])], &Wish::default(), &terms())
+                    .unwrap();
+            (e.url_seconds(), e.session_seconds())
+        };
+        assert_eq!(lives(5, 1800), (5, 1800));
+        assert_eq!(lives(300, 43200), (30, 28800));
+    }
+
+    #[test]
+    fn landings_are_the_grants_own() {
+        let landing = |uri: &str| Value::M(Item::from([("landing_uri".to_owned(), Value::S(uri.into()))]));
+        let landings = (
+            "landings",
+            Value::M(Item::from([("lab".to_owned(), landing("app:JupyterLab:lab")), ("home".to_owned(), landing("studio::"))])),
+        );
+        let uri = |more: &[(&str, Value)], landing: Option<&str>| {
+            decide(vec![row("a", more)], &wish(None, landing), &terms())
+                .map(|e| e.landing().and_then(|l| l.landing_uri.as_ref()).map(ToString::to_string))
+                .map_err(|denial| denial.reason)
+        };
+        let with_default = [landings.clone(), ("landing", Value::S("home".into()))];
+        assert_eq!(uri(std::slice::from_ref(&landings), None), Ok(None));
+        assert_eq!(uri(std::slice::from_ref(&landings), Some("lab")), Ok(Some("app:JupyterLab:lab".into())));
+        assert_eq!(uri(&with_default, None), Ok(Some("studio::".into())));
+        assert_eq!(uri(&with_default, Some("lab")), Ok(Some("app:JupyterLab:lab".into())));
+        assert_eq!(uri(&with_default, Some("shell")), Err(NO_LANDING));
+        assert_eq!(uri(&[], Some("lab")), Err(NO_LANDING));
+    }
+
+    #[test]
+    fn one_works_in_the_account_of_the_role() {
+        let role = |arn: &str| Value::S(arn.to_owned());
+        let configured = Terms { role_arn: Some(RoleArn::new("arn:aws:iam::444455556666:role/default").unwrap()), ..terms() };
+        let arn = |more: &[(&str, Value)], terms: &Terms| {
+            decide(vec![row("a", more)], &Wish::default(), terms).map(|e| e.resource_arn(OWN_ACCOUNT)).map_err(|denial| denial.reason)
+        };
+        let at = |account: &str| Ok(format!("arn:aws:sagemaker:eu-central-1:{account}:user-profile/d-abc/jane-a"));
+        let own_role = ("role_arn", role("arn:aws:iam::777788889999:role/grant"));
+        assert_eq!(arn(&[], &terms()), at(OWN_ACCOUNT));
+        assert_eq!(arn(&[], &configured), at("444455556666"));
+        assert_eq!(arn(std::slice::from_ref(&own_role), &configured), at("777788889999"));
+        let account = |account: &str| ("account_id", Value::S(account.to_owned()));
+        assert_eq!(arn(&[account(OWN_ACCOUNT)], &terms()), at(OWN_ACCOUNT));
+        assert_eq!(arn(&[account("444455556666")], &terms()), Err(FOREIGN_ACCOUNT));
+        assert_eq!(arn(&[account("444455556666")], &configured), at("444455556666"));
+        assert_eq!(arn(&[account("777788889999")], &configured), Err(FOREIGN_ACCOUNT));
+    }
+
+    #[test]
+    fn the_list_shows_what_is_and_what_opens() {
+        let rows = vec![
+            row("a", &[("enabled", Value::Bool(false))]),
+            row("b", &[("region", Value::S("us-east-1".into()))]),
+            row("c", &[("domain_id", Value::S("x".into()))]),
+            row("d", &[("expires_at", number(1))]),
+            ("no name".to_owned(), Item::new()),
+        ];
+        let views = list(&SubjectRecord::new(None, rows), &terms(), NOW).unwrap();
+        let seen: Vec<_> = views.iter().map(|v| (v.name.as_str(), v.region.as_str(), v.default, v.enabled)).collect();
+        assert_eq!(seen, [("a", "eu-central-1", false, false), ("b", "us-east-1", true, true), ("d", "eu-central-1", false, false)]);
+    }
+}

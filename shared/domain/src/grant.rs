@@ -335,3 +335,184 @@ impl<'a> Row<'a> {
         Ok(landings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(s: &str) -> Value {
+        Value::S(s.to_owned())
+    }
+
+    fn studio(more: &[(&str, Value)]) -> Item {
+        let mut item = Item::from([
+            ("pk".to_owned(), text("SUBJECT#a#b")),
+            ("sk".to_owned(), text("TARGET#t")),
+            ("kind".to_owned(), text("studio")),
+            ("domain_id".to_owned(), text("d-abc")),
+            ("user_profile_name".to_owned(), text("jane")),
+        ]);
+        item.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        item
+    }
+
+    fn read(item: &Item) -> Result<Grant, GrantDefect> {
+        Grant::from_item(TargetName::new("t").unwrap(), item)
+    }
+
+    fn defective_attribute(more: &[(&str, Value)]) -> String {
+        read(&studio(more)).unwrap_err().attribute
+    }
+
+    #[test]
+    fn the_least_grant_is_enabled_and_takes_the_brokers_terms() {
+        let grant = read(&studio(&[])).unwrap();
+        assert!(grant.enabled && !grant.default);
+        assert_eq!((grant.region, grant.url_seconds, grant.session_seconds, grant.landing), (None, None, None, None));
+    }
+
+    #[test]
+    fn a_missing_attribute_is_named() {
+        for missing in ["kind", "domain_id", "user_profile_name"] {
+            let mut item = studio(&[]);
+            item.remove(missing);
+            let defect = read(&item).unwrap_err();
+            assert_eq!((defect.attribute.as_str(), defect.problem), (missing, "is missing"));
+        }
+    }
+
+    #[test]
+    fn nothing_is_guessed_at() {
+        // A misspelt attribute, one of another kind, a wrong type, a value out of its bounds.
+        for (name, value) in [
+            ("enable", Value::Bool(false)),
+            ("Enabled", Value::Bool(false)),
+            ("notebook_instance_name", text("nb")),
+            ("enabled", text("false")),
+            ("enabled", Value::N("0".into())),
+            ("enabled", Value::Other("NULL")),
+            ("default", text("true")),
+            ("kind", text("Studio")),
+            ("kind", Value::Bool(true)),
+            ("domain_id", text("")),
+            ("user_profile_name", text("jane@example.com")),
+            ("region", text("eu-central-1.evil.example")),
+            ("account_id", Value::N("123456789012".into())),
+            ("role_arn", text("arn:aws:iam::123456789012:user/x")),
+            ("external_id", text("x")),
+            ("expires_at", text("1900000000")),
+            ("expires_at", Value::N("1.5".into())),
+            ("expires_at", Value::N("1E9".into())),
+            ("expires_at", Value::N("1900000000000".into())),
+            ("not_before", Value::N("-1".into())),
+            ("url_seconds", Value::N("4".into())),
+            ("url_seconds", Value::N("301".into())),
+            ("session_seconds", Value::N("1799".into())),
+            ("session_seconds", Value::N("43201".into())),
+            ("landings", text("x")),
+            ("landing", text("nowhere")),
+            ("ttl", text("soon")),
+        ] {
+            assert_eq!(defective_attribute(&[(name, value.clone())]), name, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn own_attributes_and_notes_are_passed_over() {
+        assert!(
+            read(&studio(&[
+                ("x_ticket", text("CHG-1")),
+                ("note", Value::Bool(true)),
+                ("updated_at", Value::N("1".into())),
+                ("updated_by", text("ops"))
+            ]))
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn landings_are_read_whole_or_not_at_all() {
+        let landing = |attributes: &[(&str, Value)]| Value::M(attributes.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect());
+        let landings = |name: &str, value: Value| ("landings", Value::M(Item::from([(name.to_owned(), value)])));
+        let good = landing(&[("landing_uri", text("app:JupyterLab:lab")), ("space_name", text("team"))]);
+        let grant = read(&studio(&[landings("lab", good.clone()), ("landing", text("lab"))])).unwrap();
+        assert_eq!(grant.landings.len(), 1);
+        for bad in [
+            landings("not a name", good),
+            landings("lab", text("studio::")),
+            landings("lab", landing(&[("landing_uri", text("https://evil.example"))])),
+            landings("lab", landing(&[("space_name", text("-"))])),
+            landings("lab", landing(&[("landing", text("studio::"))])),
+        ] {
+            assert!(read(&studio(&[bad])).is_err());
+        }
+    }
+
+    #[test]
+    fn attributes_agree_with_each_other() {
+        let role = ("role_arn", text("arn:aws:iam::111122223333:role/x"));
+        assert!(read(&studio(&[role.clone(), ("account_id", text("111122223333"))])).is_ok());
+        assert_eq!(defective_attribute(&[role, ("account_id", text("444455556666"))]), "account_id");
+        assert_eq!(defective_attribute(&[("not_before", Value::N("5".into())), ("expires_at", Value::N("5".into()))]), "expires_at");
+    }
+
+    #[test]
+    fn an_items_ttl_ends_its_grant_too() {
+        let grant = read(&studio(&[("expires_at", Value::N("9".into())), ("ttl", Value::N("5".into()))])).unwrap();
+        assert_eq!(grant.expires_at, Some(Timestamp::from_unix_seconds(5)));
+    }
+
+    #[test]
+    fn a_defect_shows_the_attribute_and_nothing_of_its_value() {
+        let defect = read(&studio(&[("domain_id", text("canary"))])).unwrap_err();
+        assert!(!defect.to_string().contains("canary"));
+        let long = "y".repeat(500);
+        let defect = read(&studio(&[(&long, text("v"))])).unwrap_err();
+        assert_eq!(defect.attribute.len(), 64);
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            "\\PC{0,12}".prop_map(Value::S),
+            "-?[0-9]{1,20}(\\.[0-9])?".prop_map(Value::N),
+            any::<bool>().prop_map(Value::Bool),
+            Just(Value::Other("NULL")),
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| prop::collection::btree_map("[a-z_]{1,12}", inner, 0..4).prop_map(Value::M))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_equal(
+            enabled: bool, default: bool, not_before in prop::option::of(0i64..2_000_000_000), life in prop::option::of(1i64..1_000_000),
+            url_seconds in prop::option::of(5u32..=300), session_seconds in prop::option::of(1800u32..=43200),
+            landings in prop::collection::btree_map("[a-z]{1,8}", (prop::option::of("studio::[a-z/]{0,1}[a-z]{0,8}"), prop::option::of("[a-z]{1,8}")), 0..3),
+        ) {
+            let mut item = studio(&[("enabled", Value::Bool(enabled)), ("default", Value::Bool(default))]);
+            let mut number = |name: &str, value: Option<i64>| if let Some(value) = value { item.insert(name.to_owned(), Value::N(value.to_string())); };
+            number("not_before", not_before);
+            number("expires_at", life.map(|life| not_before.unwrap_or(0) + life));
+            number("url_seconds", url_seconds.map(i64::from));
+            number("session_seconds", session_seconds.map(i64::from));
+            let mut map = Item::new();
+            for (name, (uri, space)) in landings {
+                let mut attributes = Item::new();
+                if let Some(uri) = uri { attributes.insert("landing_uri".into(), Value::S(uri)); }
+                if let Some(space) = space { attributes.insert("space_name".into(), Value::S(space)); }
+                map.insert(name, Value::M(attributes));
+            }
+            item.insert("landings".into(), Value::M(map));
+            if let Ok(grant) = read(&item) {
+                prop_assert_eq!(read(&grant.to_item()), Ok(grant));
+            }
+        }
+
+        #[test]
+        fn no_row_makes_it_panic(item in prop::collection::btree_map("[a-z_]{1,16}", any_value(), 0..8)) {
+            let _ = read(&item);
+            let _ = read(&studio(&[]).into_iter().chain(item).collect());
+        }
+    }
+}
