@@ -55,6 +55,8 @@ pub struct Invocation<'a> {
     pub event: &'a [u8],
     /// The invocation's own id, for events that bring none.
     pub id: &'a str,
+    /// The account that the function runs in, where the runtime knows it; else the event's counts.
+    pub account_id: Option<&'a str>,
     /// How long the answer may take.
     pub budget: Duration,
 }
@@ -111,7 +113,7 @@ where
             }
         };
 
-        let decided = AssertUnwindSafe(self.decide(event, deadline, &trail, &request_id)).catch_unwind();
+        let decided = AssertUnwindSafe(self.decide(event, invocation.account_id, deadline, &trail, &request_id)).catch_unwind();
         let answer = match select(std::pin::pin!(decided), std::pin::pin!(cutoff)).await {
             Either::Left((Ok(answer), _)) => answer,
             // The default hook has already written where it happened to standard error; the payload may hold anything.
@@ -121,7 +123,7 @@ where
         self.close(answer, &trail, begun, &request_id)
     }
 
-    async fn decide(&self, mut event: ProxyEvent, deadline: Deadline, trail: &Trail, request_id: &str) -> Answer {
+    async fn decide(&self, mut event: ProxyEvent, account_id: Option<&str>, deadline: Deadline, trail: &Trail, request_id: &str) -> Answer {
         let context = event.request_context.take().unwrap_or_default();
         let origin = context.identity.unwrap_or_default();
         let is_allowed_endpoint = self.endpoints.allow(origin.vpce_id.as_deref());
@@ -135,8 +137,8 @@ where
         let Some(route) = Route::at(event.resource.as_deref(), event.path.as_deref()) else {
             return Answer::Denied(Denial::new(Code::NotFound, route::NO_PATH), None);
         };
-        let own_account = context.account_id.unwrap_or_default();
-        let call = Call { deadline, own_account: &own_account, trail };
+        let own_account = account_id.or(context.account_id.as_deref()).unwrap_or_default();
+        let call = Call { deadline, own_account, trail };
         match self.answer(route, event, call, request_id).await {
             Ok(response) => Answer::Allowed(response),
             Err(denial) => Answer::Denied(denial, Some(route)),

@@ -1,0 +1,239 @@
+//! A grant as it is written on the command line, or in a file.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use latchkey_domain::grant::Grant;
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::item::{Item, Value};
+use latchkey_domain::names::TargetName;
+
+use crate::item_json;
+
+/// Whose grants are meant.
+#[derive(Debug, Clone, Args)]
+pub struct SubjectArgs {
+    /// The issuer's id, as in LATCHKEY_ISSUERS
+    #[arg(long, value_name = "ID", value_parser = parse_issuer)]
+    pub issuer: IssuerId,
+    /// The subject, exactly as the issuer writes it in the subject claim
+    #[arg(long, value_name = "SUBJECT", value_parser = parse_subject)]
+    pub subject: Subject,
+}
+
+impl SubjectArgs {
+    /// The identity that is meant.
+    pub fn identity(&self) -> Identity {
+        Identity { issuer: self.issuer.clone(), subject: self.subject.clone() }
+    }
+}
+
+fn parse_issuer(text: &str) -> Result<IssuerId, String> {
+    IssuerId::new(text).map_err(|error| error.to_string())
+}
+
+fn parse_subject(text: &str) -> Result<Subject, String> {
+    Subject::new(text).map_err(|error| error.to_string())
+}
+
+/// Reads a target's name.
+///
+/// # Errors
+/// What a legal name is.
+pub fn parse_target(text: &str) -> Result<TargetName, String> {
+    TargetName::new(text).map_err(|error| format!("a target's name is {error}"))
+}
+
+/// The attributes of a grant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GrantArgs {
+    /// Read the attributes from a JSON object in this file, or from standard input with -; flags override its members
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// What the grant opens: studio
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// The SageMaker domain, as d-abcdefghijkl
+    #[arg(long)]
+    pub domain_id: Option<String>,
+    /// The user profile in that domain
+    #[arg(long, value_name = "NAME")]
+    pub user_profile_name: Option<String>,
+    /// The region, when it is not the function's own
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The account of the target; must be the role's
+    #[arg(long, value_name = "ID")]
+    pub account_id: Option<String>,
+    /// The issuing role, when it is not the configured one
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust asks for
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
+    /// Write the grant without letting it open anything yet
+    #[arg(long)]
+    pub disabled: bool,
+    /// Open this one when the portal names no target
+    #[arg(long)]
+    pub default: bool,
+    /// The first moment at which it opens, in seconds since 1970-01-01T00:00:00Z
+    #[arg(long, value_name = "EPOCH")]
+    pub not_before: Option<i64>,
+    /// The first moment at which it no longer opens, in seconds since 1970-01-01T00:00:00Z
+    #[arg(long, value_name = "EPOCH")]
+    pub expires_at: Option<i64>,
+    /// Lower the life of a URL, 5 to 300
+    #[arg(long, value_name = "SECONDS")]
+    pub url_seconds: Option<i64>,
+    /// Lower the life of a session, 1800 to 43200
+    #[arg(long, value_name = "SECONDS")]
+    pub session_seconds: Option<i64>,
+    /// A place to land in, as NAME=URI, NAME=URI@SPACE or NAME=@SPACE; may be repeated
+    #[arg(long = "add-landing", value_name = "NAME=URI[@SPACE]")]
+    pub landings: Vec<String>,
+    /// The landing to use when the portal names none
+    #[arg(long, value_name = "NAME")]
+    pub landing: Option<String>,
+    /// Why the grant exists, for whoever reads it later
+    #[arg(long)]
+    pub note: Option<String>,
+}
+
+impl GrantArgs {
+    /// The item that the arguments describe, and the grant that it holds.
+    ///
+    /// The grant is read by the very rules that the broker reads it by, so what is written here is what the broker accepts.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or the first attribute that makes it no grant.
+    pub fn read(&self, name: TargetName) -> anyhow::Result<(Grant, Item)> {
+        let mut item = match &self.from {
+            Some(path) => read_object(path)?,
+            None => Item::new(),
+        };
+        let text = [
+            ("kind", &self.kind),
+            ("domain_id", &self.domain_id),
+            ("user_profile_name", &self.user_profile_name),
+            ("region", &self.region),
+            ("account_id", &self.account_id),
+            ("role_arn", &self.role_arn),
+            ("external_id", &self.external_id),
+            ("landing", &self.landing),
+            ("note", &self.note),
+        ];
+        for (attribute, value) in text {
+            if let Some(value) = value {
+                item.insert(attribute.to_owned(), Value::S(value.clone()));
+            }
+        }
+        let numbers = [
+            ("not_before", self.not_before),
+            ("expires_at", self.expires_at),
+            ("url_seconds", self.url_seconds),
+            ("session_seconds", self.session_seconds),
+        ];
+        for (attribute, value) in numbers {
+            if let Some(value) = value {
+                item.insert(attribute.to_owned(), Value::N(value.to_string()));
+            }
+        }
+        if self.disabled {
+            item.insert("enabled".to_owned(), Value::Bool(false));
+        }
+        if self.default {
+            item.insert("default".to_owned(), Value::Bool(true));
+        }
+        if !self.landings.is_empty() {
+            let landings = self.landings.iter().map(|landing| parse_landing(landing)).collect::<anyhow::Result<_>>()?;
+            item.insert("landings".to_owned(), Value::M(landings));
+        }
+        let grant = Grant::from_item(name, &item)?;
+        Ok((grant, item))
+    }
+}
+
+fn read_object(path: &std::path::Path) -> anyhow::Result<Item> {
+    let mut text = String::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+    } else {
+        text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    }
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a JSON object", path.display()))?;
+    if object.contains_key("pk") || object.contains_key("sk") {
+        bail!("{}: the keys come from --issuer, --subject and the target's name, not from the file", path.display());
+    }
+    item_json::from_json(&object).map_err(anyhow::Error::msg)
+}
+
+fn parse_landing(text: &str) -> anyhow::Result<(String, Value)> {
+    let Some((name, place)) = text.split_once('=') else { bail!("--add-landing {text}: is NAME=URI, NAME=URI@SPACE or NAME=@SPACE") };
+    let (uri, space) = place.rsplit_once('@').map_or((place, ""), |(uri, space)| (uri, space));
+    let mut landing = Item::new();
+    for (attribute, value) in [("landing_uri", uri), ("space_name", space)] {
+        if !value.is_empty() {
+            landing.insert(attribute.to_owned(), Value::S(value.to_owned()));
+        }
+    }
+    Ok((name.to_owned(), Value::M(landing)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> GrantArgs {
+        GrantArgs {
+            kind: Some("studio".into()),
+            domain_id: Some("d-abc".into()),
+            user_profile_name: Some("jane".into()),
+            ..GrantArgs::default()
+        }
+    }
+
+    fn read(args: &GrantArgs) -> Result<Grant, String> {
+        args.read(TargetName::new("research").unwrap()).map(|(grant, _)| grant).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn landings_are_written_in_short() {
+        let landings = ["lab=app:JupyterLab:lab@team", "home=studio::", "space=@solo"].map(ToOwned::to_owned).to_vec();
+        let grant = read(&GrantArgs { landings, landing: Some("home".into()), ..args() }).unwrap();
+        let shown: Vec<_> = grant
+            .landings
+            .iter()
+            .map(|(name, l)| (name.as_str(), l.landing_uri.as_ref().map(|u| u.as_str()), l.space_name.as_ref().map(|s| s.as_str())))
+            .collect();
+        assert_eq!(shown, [("home", Some("studio::"), None), ("lab", Some("app:JupyterLab:lab"), Some("team")), ("space", None, Some("solo"))]);
+    }
+
+    #[test]
+    fn what_the_broker_would_refuse_is_not_written() {
+        for (broken, attribute) in [
+            (GrantArgs { kind: None, ..args() }, "kind"),
+            (GrantArgs { domain_id: Some("abc".into()), ..args() }, "domain_id"),
+            (GrantArgs { user_profile_name: Some("jane@example.com".into()), ..args() }, "user_profile_name"),
+            (GrantArgs { url_seconds: Some(3), ..args() }, "url_seconds"),
+            (GrantArgs { landing: Some("nowhere".into()), ..args() }, "landing"),
+            (GrantArgs { landings: vec!["lab=https://evil.example".into()], ..args() }, "landing_uri"),
+        ] {
+            assert!(read(&broken).unwrap_err().starts_with(attribute), "{attribute}");
+        }
+    }
+
+    #[test]
+    fn a_file_gives_the_rest_and_flags_override_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"kind":"studio","domain_id":"d-file","user_profile_name":"jane","expires_at":1900000000}"#).unwrap();
+        let from = Some(file.path().to_owned());
+        let grant = read(&GrantArgs { from: from.clone(), domain_id: Some("d-flag".into()), ..GrantArgs::default() }).unwrap();
+        assert!(matches!(&grant.target, latchkey_domain::target::Target::Studio { domain_id, .. } if domain_id.as_str() == "d-flag"));
+        std::fs::write(file.path(), r#"{"pk":"SUBJECT#x#y"}"#).unwrap();
+        assert!(read(&GrantArgs { from, ..GrantArgs::default() }).unwrap_err().contains("the keys come from"));
+    }
+}
