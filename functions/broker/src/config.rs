@@ -3,20 +3,13 @@
 use std::fmt;
 
 use latchkey_api::service::AllowedEndpoints;
+use latchkey_aws::environment::EnvironmentError;
+use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
 use latchkey_domain::names::RoleArn;
 use latchkey_domain::ports::RateLimit;
 use latchkey_oidc::config::IssuerConfig;
 use latchkey_telemetry::log::LogLevel;
-
-/// How many role sessions there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionScope {
-    /// One for each user and resource, with the user as source identity.
-    User,
-    /// One for each role.
-    Role,
-}
 
 /// The broker's own configuration. What `AWS_*` variables say is read by `latchkey_aws::environment`.
 #[derive(Debug, Clone)]
@@ -59,6 +52,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl From<EnvironmentError> for ConfigError {
+    fn from(error: EnvironmentError) -> Self {
+        wrong(error.variable, error.problem)
+    }
+}
 
 fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError { variable, problem: problem.into() }

@@ -1,5 +1,8 @@
 //! The broker as a Lambda function: configuration, clients, service, runtime.
 
+// The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
+#![recursion_limit = "256"]
+
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,12 +51,12 @@ async fn run() -> Result<(), lambda_runtime::Error> {
     log::install(JsonLines::new(config.log_level, clock, scope.clone(), io::stdout()));
     broker::config::warn_of_unknown(environment_names());
 
-    let service = service::build(config, &environment, clock, LineSink::stdout())?;
-    service::prepare(&service).await;
+    let live = service::build(config, &environment, clock, LineSink::stdout())?;
+    live.prepare().await;
 
     let payload = PayloadSlot::default();
     let is_cold = AtomicBool::new(true);
-    let (service, payload_of_event, is_cold) = (&service, &payload, &is_cold);
+    let (service, payload_of_event, is_cold) = (&live.service, &payload, &is_cold);
     let scope = &scope;
     let handler = service_fn(move |event: LambdaEvent<IgnoredAny>| async move {
         let context = event.context;
