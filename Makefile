@@ -1,0 +1,53 @@
+# One recipe per thing a person does; CI runs the same ones. `make` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help check fmt lint test unit system build dev demo tools advisories clean-tools
+# cargo and the test command use all cores themselves.
+.NOTPARALLEL:
+
+TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
+# Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
+LAMBDA_FLAGS ?=
+
+help: ## list what there is
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+
+check: ## compile everything, tests included, without building it
+	cargo check --workspace --all-targets --locked
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+lint: ## formatting, shellcheck, clippy, licences, sources, the walls between crates
+	tests/run tools fmt shell deny clippy
+
+unit: ## only the tests within the crates
+	tests/run unit
+
+system: ## only the whole-system tests, on a fresh build of the Lambda
+	tests/run tools bootstrap system
+
+test: ## THE test command: lint, every test, the Lambda under its emulator
+	tests/run
+
+build: ## the Lambda as it ships: target/lambda/broker/bootstrap
+	@tests/tools/install python >/dev/null
+	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package broker $(LAMBDA_FLAGS)
+
+dev: ## the whole service on this machine, until Ctrl-C
+	cargo run --locked --package latchkey -- dev
+
+demo: ## one launch and one refusal on this machine, step by step
+	cargo run --locked --package latchkey -- demo
+
+tools: ## install the tools that the tests stand on, into target/tools
+	tests/tools/install
+
+advisories: ## known vulnerabilities of the dependencies (fetches the RustSec database)
+	@tests/tools/install cargo-deny >/dev/null
+	"$(TOOLS)/bin/cargo-deny" --locked check advisories
+
+clean-tools: ## remove those tools
+	rm -rf "$(TOOLS)"

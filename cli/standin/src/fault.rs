@@ -1,0 +1,83 @@
+//! Faults on demand: what a stand-in does wrong with its next calls.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// One way to fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The answer is right and late.
+    Delay(Duration),
+    /// An error, in the protocol's own shape. The call has no effect.
+    Error {
+        /// The status, as 400 or 503.
+        status: u16,
+        /// The code, as `ThrottlingException`.
+        code: String,
+    },
+    /// The call takes effect, and its answer cannot be read: right status and content type, a body that is neither JSON nor XML.
+    Malformed,
+    /// The call takes effect, and its answer has this body instead.
+    Body(String),
+    /// The call takes effect; half of its answer is sent, and then the connection breaks.
+    Truncated,
+    /// The call takes effect, and its answer says that it is an HTML page.
+    WrongContentType,
+    /// The call takes effect, and the URL in its answer is this one. For calls that answer with a URL.
+    ForeignUrl(String),
+    /// The connection is closed before an answer. The call has no effect.
+    Close,
+}
+
+impl Fault {
+    /// An error, in the protocol's own shape.
+    pub fn error(status: u16, code: impl Into<String>) -> Self {
+        Self::Error { status, code: code.into() }
+    }
+}
+
+/// The faults that are still to come, by the name of the call.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Mutex<HashMap<String, VecDeque<Fault>>>);
+
+impl Faults {
+    /// The next `times` calls that have no fault to come yet get this one.
+    pub(crate) fn inject(&self, call: &str, times: usize, fault: &Fault) {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.entry(call.to_owned()).or_default().extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// No call has a fault to come.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The fault of this call, after the delay if it is one.
+    pub(crate) async fn next(&self, call: &str) -> Option<Fault> {
+        let fault = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(call).and_then(VecDeque::pop_front);
+        if let Some(Fault::Delay(delay)) = fault {
+            tokio::time::sleep(delay).await;
+        }
+        fault
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn faults_come_in_order_and_end() {
+        let faults = Faults::default();
+        faults.inject("A", 2, &Fault::Close);
+        faults.inject("A", 1, &Fault::Malformed);
+        faults.inject("B", 1, &Fault::Truncated);
+        assert_eq!(faults.next("A").await, Some(Fault::Close));
+        assert_eq!(faults.next("A").await, Some(Fault::Close));
+        assert_eq!(faults.next("A").await, Some(Fault::Malformed));
+        assert_eq!(faults.next("A").await, None);
+        faults.clear();
+        assert_eq!(faults.next("B").await, None);
+    }
+}
