@@ -209,7 +209,10 @@ mod tests {
             .iter()
             .map(|(name, l)| (name.as_str(), l.landing_uri.as_ref().map(|u| u.as_str()), l.space_name.as_ref().map(|s| s.as_str())))
             .collect();
-        assert_eq!(shown, [("home", Some("studio::"), None), ("lab", Some("app:JupyterLab:lab"), Some("team")), ("space", None, Some("solo"))]);
+        assert_eq!(
+            shown,
+            [("home", Some("studio::"), None), ("lab", Some("app:JupyterLab:lab"), Some("team")), ("space", None, Some("solo"))]
+        );
     }
 
     #[test]
@@ -229,7 +232,8 @@ mod tests {
     #[test]
     fn a_file_gives_the_rest_and_flags_override_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), r#"{"kind":"studio","domain_id":"d-file","user_profile_name":"jane","expires_at":1900000000}"#).unwrap();
+        std::fs::write(file.path(), r#"{"kind":"studio","domain_id":"d-file","user_profile_name":"jane","expires_at":1900000000}"#)
+            .unwrap();
         let from = Some(file.path().to_owned());
         let grant = read(&GrantArgs { from: from.clone(), domain_id: Some("d-flag".into()), ..GrantArgs::default() }).unwrap();
         assert!(matches!(&grant.target, latchkey_domain::target::Target::Studio { domain_id, .. } if domain_id.as_str() == "d-flag"));

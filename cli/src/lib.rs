@@ -1,1 +1,21 @@
-//! stub
+//! The `latchkey` command: the whole service on this machine, and the operator's tools.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`args`] | the command line |
+//! | [`commands`] | one module for each command |
+//! | [`embedded`] | the broker over the stand-ins |
+//! | [`gateway`] | API Gateway on this machine |
+
+// The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
+#![recursion_limit = "256"]
+
+pub mod args;
+pub mod aws;
+pub mod commands;
+pub mod embedded;
+pub mod event;
+pub mod gateway;
+pub mod grant_args;
+pub mod http;
+pub mod item_json;

@@ -1,1 +1,27 @@
-fn main() {}
+//! The `latchkey` command.
+
+#![recursion_limit = "256"]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use latchkey::args::Cli;
+use latchkey::commands;
+
+/// Exit codes: 0, 1 for refused, not found or failed, 2 for usage (which is clap's own).
+#[expect(clippy::print_stderr, reason = "a command says on standard error why it failed")]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("latchkey: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -25,7 +25,7 @@ struct Row {
 
 impl Row {
     fn is_usable(&self, now: Timestamp) -> bool {
-        self.grant.as_ref().is_ok_and(|grant| usable(grant, now).is_ok())
+        self.grant.as_ref().is_ok_and(|grant| grant.usable_at(now).is_ok())
     }
 }
 
@@ -214,7 +214,7 @@ pub fn entitle(
         Ok(grant) => grant.clone(),
         Err(defect) => return Err(refuse(MALFORMED).with_detail(defect.to_string())),
     };
-    usable(&grant, now).map_err(refuse)?;
+    grant.usable_at(now).map_err(refuse)?;
 
     let landing = match wish.landing.as_ref().or(grant.landing.as_ref()) {
         Some(name) => Some(grant.landings.get(name).cloned().ok_or_else(|| refuse(NO_LANDING))?),
@@ -256,7 +256,7 @@ pub fn list(record: &SubjectRecord, terms: &Terms, now: Timestamp) -> Result<Vec
             region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
             landings: grant.landings.keys().cloned().collect(),
             default: default == Some(&grant.name),
-            enabled: usable(grant, now).is_ok(),
+            enabled: grant.usable_at(now).is_ok(),
         })
         .collect())
 }
@@ -293,15 +293,21 @@ fn choose<'a>(record: &'a SubjectRecord, name: Option<&TargetName>, now: Timesta
     }
 }
 
-fn usable(grant: &Grant, now: Timestamp) -> Result<(), Reason> {
-    if !grant.enabled {
-        Err(DISABLED)
-    } else if grant.not_before.is_some_and(|from| now < from) {
-        Err(NOT_YET)
-    } else if grant.expires_at.is_some_and(|until| now >= until) {
-        Err(EXPIRED)
-    } else {
-        Ok(())
+impl Grant {
+    /// Whether the grant may be used at `now`: enabled, and in its dates.
+    ///
+    /// # Errors
+    /// [`DISABLED`], [`NOT_YET`] or [`EXPIRED`].
+    pub fn usable_at(&self, now: Timestamp) -> Result<(), Reason> {
+        if !self.enabled {
+            Err(DISABLED)
+        } else if self.not_before.is_some_and(|from| now < from) {
+            Err(NOT_YET)
+        } else if self.expires_at.is_some_and(|until| now >= until) {
+            Err(EXPIRED)
+        } else {
+            Ok(())
+        }
     }
 }
 

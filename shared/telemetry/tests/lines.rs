@@ -74,7 +74,11 @@ fn a_sink_that_cannot_write_says_so() {
 fn logged(level: &str, events: impl FnOnce()) -> String {
     let written = Written::default();
     let scope = InvocationScope::default();
-    scope.enter(InvocationFields { cold_start: true, function_request_id: "invocation-1".into(), xray_trace_id: Some("Root=1-0-0".into()) });
+    scope.enter(InvocationFields {
+        cold_start: true,
+        function_request_id: "invocation-1".into(),
+        xray_trace_id: Some("Root=1-0-0".into()),
+    });
     let layer = JsonLines::new(level.parse().unwrap(), ManualClock::at(NOW), scope, written.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), events);
     written.text()

@@ -1,0 +1,160 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use latchkey_domain::names::TargetName;
+
+use crate::grant_args::{GrantArgs, SubjectArgs, parse_target};
+
+/// Short-lived presigned URLs for Amazon SageMaker
+///
+/// Begin with `latchkey demo`: one launch and one refusal on this machine, step by step. `latchkey dev` keeps the whole service
+/// running. The other commands work on a deployment's table.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// Write JSON for scripts instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole service on this machine until Ctrl-C, with made-up users
+    Dev(DevArgs),
+    /// Do one launch and one refusal on this machine, print each step, and end
+    Demo(DemoArgs),
+    /// Write, read and delete grants: who may open what
+    #[command(subcommand)]
+    Grants(GrantsCommand),
+    /// Fill in the tokens of an event file from a running `latchkey dev`, for `sam local invoke -e -`
+    Event(EventArgs),
+}
+
+/// How `dev` runs.
+#[derive(Debug, Clone, Args)]
+pub struct DevArgs {
+    /// The port of the API; the issuer, AWS and the table take the three that follow. 0 takes any free ones
+    #[arg(long, default_value_t = 8787)]
+    pub port: u16,
+    /// Keep the table in this folder instead of in memory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Write the environment in which the Lambda and the other commands work against this stack to a file of shell variables
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Write the same as JSON for `sam local invoke --env-vars`
+    #[arg(long, value_name = "FILE")]
+    pub sam_env_file: Option<PathBuf>,
+}
+
+/// What `demo` shows.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// The kind of target to open
+    #[arg(long, value_enum, default_value_t = DemoKind::Studio)]
+    pub kind: DemoKind,
+}
+
+/// The kinds that `demo` can open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoKind {
+    /// A user profile in a SageMaker Studio domain
+    Studio,
+}
+
+/// Where the table is, and who works on it.
+#[derive(Debug, Clone, Args)]
+pub struct TableArgs {
+    /// The table; AWS credentials and region come from the environment and profiles, as for every AWS tool
+    #[arg(long, env = "LATCHKEY_TABLE", value_name = "NAME")]
+    pub table: String,
+}
+
+/// What there is to do with grants.
+#[derive(Debug, Subcommand)]
+pub enum GrantsCommand {
+    /// Write a grant, new or in place of the old one
+    #[command(
+        after_help = "Example:\n  latchkey grants put --issuer okta --subject 00u1a2b3 --target research \\\n    --kind studio --domain-id d-abcdefghijkl --user-profile-name jane-doe --default"
+    )]
+    Put {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// Whose grant it is
+        #[command(flatten)]
+        subject: SubjectArgs,
+        /// The name by which the portal asks for it
+        #[arg(long, value_parser = parse_target, value_name = "NAME")]
+        target: TargetName,
+        /// Refuse to replace a grant that is there
+        #[arg(long)]
+        new: bool,
+        /// Who writes it, for the record in the row
+        #[arg(long, env = "USER", value_name = "NAME")]
+        by: Option<String>,
+        /// What it grants
+        #[command(flatten)]
+        grant: Box<GrantArgs>,
+    },
+    /// Show one grant, and whether it would open now
+    Get {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// Whose grant it is
+        #[command(flatten)]
+        subject: SubjectArgs,
+        /// The grant's name
+        #[arg(long, value_parser = parse_target, value_name = "NAME")]
+        target: TargetName,
+    },
+    /// List the grants of one subject, or of everybody
+    List {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// Whose grants are listed
+        #[command(flatten)]
+        filter: ListFilter,
+    },
+    /// Delete a grant
+    Delete {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// Whose grant it is
+        #[command(flatten)]
+        subject: SubjectArgs,
+        /// The grant's name
+        #[arg(long, value_parser = parse_target, value_name = "NAME")]
+        target: TargetName,
+    },
+}
+
+/// Whose grants are listed.
+#[derive(Debug, Clone, Args)]
+pub struct ListFilter {
+    /// Only this issuer's subjects
+    #[arg(long, value_name = "ID")]
+    pub issuer: Option<String>,
+    /// Only this subject; needs --issuer
+    #[arg(long, requires = "issuer", value_name = "SUBJECT")]
+    pub subject: Option<String>,
+}
+
+/// Which event to fill in.
+#[derive(Debug, Clone, Args)]
+pub struct EventArgs {
+    /// The event file, as in events/
+    pub file: PathBuf,
+    /// The issuer of the running `latchkey dev`
+    #[arg(long, default_value = "http://127.0.0.1:8788", value_name = "URL")]
+    pub issuer: String,
+}

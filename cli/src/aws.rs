@@ -1,0 +1,33 @@
+//! Clients for an operator's commands: credentials and region from wherever AWS tools have them.
+
+use anyhow::Context as _;
+use aws_config::BehaviorVersion;
+use latchkey_aws::clients::Clients;
+use latchkey_aws::environment::Environment;
+use latchkey_aws::grant_admin::GrantAdmin;
+use latchkey_transport::Transport;
+
+/// The table, for an operator.
+///
+/// # Errors
+/// No region or no credentials are configured.
+pub async fn table(name: &str) -> anyhow::Result<GrantAdmin> {
+    let ca_bundle = environment_variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let transport = Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")?;
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await;
+    let region = config.region().map(ToString::to_string);
+    let environment = Environment::read(|name| match name {
+        // The region may come from a profile.
+        "AWS_REGION" => region.clone().or_else(|| environment_variable(name)),
+        // So may the credentials: the chain below has them.
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN" => None,
+        _ => environment_variable(name),
+    })?;
+    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+    Ok(GrantAdmin::new(Clients::with_provider(&environment, transport, provider).dynamodb_for_operators(), name))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command reads the environment of whoever runs it")]
+fn environment_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

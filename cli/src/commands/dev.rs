@@ -1,0 +1,87 @@
+//! `latchkey dev`: the whole service on this machine.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::say;
+use crate::args::DevArgs;
+use crate::embedded::{Embedded, Options};
+
+/// Runs the service until Ctrl-C.
+///
+/// # Errors
+/// A port is taken, or a file cannot be written.
+pub async fn run(args: DevArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let options = Options { port: args.port, data_dir: args.data_dir.clone(), print_decisions: true, ..Options::default() };
+    let embedded = Embedded::start(options).await?;
+    let environment = embedded.stack.env();
+    if let Some(path) = &args.env_file {
+        let lines = environment.iter().fold(String::new(), |mut lines, (name, value)| {
+            let _ = writeln!(lines, "{name}='{value}'");
+            lines
+        });
+        write(path, &lines)?;
+    }
+    if let Some(path) = &args.sam_env_file {
+        let variables: serde_json::Map<_, _> = environment.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        write(path, &json!({"BrokerFunction": variables}).to_string())?;
+    }
+    say(if json { described(&embedded).to_string() } else { explained(&embedded, &args) });
+    tokio::signal::ctrl_c().await?;
+    embedded.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn described(embedded: &Embedded) -> serde_json::Value {
+    let stack = &embedded.stack;
+    json!({
+        "api": embedded.api(),
+        "issuer": stack.idp.issuer(),
+        "aws": stack.aws.endpoint(),
+        "table": stack.table.endpoint(),
+        "users": stack.users().iter().map(|user| user.name.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+fn explained(embedded: &Embedded, args: &DevArgs) -> String {
+    let stack = &embedded.stack;
+    let (api, issuer) = (embedded.api(), stack.idp.issuer());
+    let kept =
+        args.data_dir.as_ref().map_or_else(|| "in memory: gone when this ends".to_owned(), |dir| format!("kept in {}", dir.display()));
+    let mut text = format!(
+        "latchkey runs on this machine. Nothing of it can be reached from elsewhere, and no user, domain or key in it is real.
+
+  {api:<30}  the API, as API Gateway serves its stage v1
+  {issuer:<30}  the OpenID issuer
+  {:<30}  STS, SageMaker, and the Studio that URLs open
+  {:<30}  the table ({kept})
+
+Users:
+",
+        stack.aws.endpoint(),
+        stack.table.endpoint(),
+    );
+    for user in stack.users() {
+        let _ = writeln!(text, "  {:<8}{}", user.name, user.about);
+    }
+    let _ = write!(
+        text,
+        r#"
+Try it. This takes a token for alice, as a portal has it, and asks for a URL:
+
+  TOKEN=$(curl -sS -d user=alice {issuer}/dev/token)
+  curl -sS -X POST -H "Authorization: Bearer $TOKEN" {api}/presigned-urls
+
+Open the "url" of the answer in a browser within 30 seconds. Each decision is a line of JSON below. Ctrl-C ends it all.
+"#
+    );
+    text
+}

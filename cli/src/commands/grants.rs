@@ -1,0 +1,180 @@
+//! `latchkey grants`: who may open what.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use latchkey_aws::grant_admin::{Annotation, Expect, Row};
+use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::item::{Item, Value};
+use latchkey_domain::subject::Standing;
+use serde_json::json;
+
+use super::say;
+use crate::args::{GrantsCommand, ListFilter};
+use crate::aws;
+use crate::item_json;
+
+/// Runs one of them.
+///
+/// # Errors
+/// What is not a grant, and whatever keeps the table from answering.
+pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        GrantsCommand::Put { table, subject, target, new, by, grant } => {
+            let (grant, item) = grant.read(target)?;
+            let annotation = Annotation { at: SystemClock::new().now(), by, note: note(&item), own: own_attributes(&item) };
+            let expect = if new { Expect::Absent } else { Expect::Anything };
+            let replaced = aws::table(&table.table).await?.put_grant(&subject.identity(), &grant, &annotation, expect).await?;
+            let done = if replaced.is_some() { "replaced" } else { "written" };
+            report(json, json!({"target": grant.name.as_str(), "done": done}), &format!("{} {done}", grant.name));
+            Ok(ExitCode::SUCCESS)
+        }
+        GrantsCommand::Get { table, subject, target } => {
+            let identity = subject.identity();
+            let table = aws::table(&table.table).await?;
+            let Some(row) = table.get_grant(&identity, &target).await? else {
+                return Ok(absent(json, &format!("{} has no grant {target}", identity.subject)));
+            };
+            let standing = table.get_subject(&identity).await?.and_then(|row| row.standing()).unwrap_or(Standing::Active);
+            let state = state(&row, standing);
+            report(json, described(&row, state), &shown(&row, state));
+            Ok(ExitCode::SUCCESS)
+        }
+        GrantsCommand::List { table, filter } => list(&table.table, &filter, json).await,
+        GrantsCommand::Delete { table, subject, target } => {
+            let identity = subject.identity();
+            match aws::table(&table.table).await?.delete_grant(&identity, &target).await? {
+                Some(_) => {
+                    report(json, json!({"target": target.as_str(), "done": "deleted"}), &format!("{target} deleted"));
+                    Ok(ExitCode::SUCCESS)
+                }
+                None => Ok(absent(json, &format!("{} has no grant {target}", identity.subject))),
+            }
+        }
+    }
+}
+
+async fn list(table: &str, filter: &ListFilter, json: bool) -> anyhow::Result<ExitCode> {
+    let issuer = filter.issuer.as_deref().map(IssuerId::new).transpose().context("--issuer")?;
+    let subject = filter.subject.as_deref().map(Subject::new).transpose().context("--subject")?;
+    let table = aws::table(table).await?;
+    if !json {
+        say(format!("{:<12} {:<28} {:<20} {:<10} opens", "ISSUER", "SUBJECT", "TARGET", "STATE"));
+    }
+    if let (Some(issuer), Some(subject)) = (&issuer, subject) {
+        let rows = table.list_subject(&Identity { issuer: issuer.clone(), subject }).await?;
+        let standing = rows.iter().find_map(Row::standing).unwrap_or(Standing::Active);
+        for row in &rows {
+            list_row(row, standing, json);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    // A page at a time, so that memory stays bounded however large the table is. A subject's own row may be on another page
+    // than its grants; its standing is then listed as a row of its own and not in the state of its grants.
+    let mut next = None;
+    loop {
+        let page = table.list_all(next).await?;
+        for row in &page.rows {
+            if issuer.is_none() || row.identity.as_ref().map(|identity| &identity.issuer) == issuer.as_ref() {
+                list_row(row, Standing::Active, json);
+            }
+        }
+        next = page.next;
+        if next.is_none() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn list_row(row: &Row, standing: Standing, json: bool) {
+    let (issuer, subject) = row.identity.as_ref().map_or(("?", row.partition_key.as_str()), |id| (id.issuer.as_str(), id.subject.as_str()));
+    if let Some(target) = row.target_name() {
+        let state = state(row, standing);
+        let opens = row.grant().and_then(Result::ok).map(|grant| opens(&grant)).unwrap_or_default();
+        report(json, described(row, state), &format!("{issuer:<12} {subject:<28} {target:<20} {state:<10} {opens}"));
+    } else if row.is_subject() {
+        let state = match row.standing() {
+            Some(Standing::Suspended) => "suspended",
+            Some(Standing::Malformed) => "malformed",
+            Some(Standing::Active) | None => "active",
+        };
+        report(json, described(row, state), &format!("{issuer:<12} {subject:<28} {:<20} {state}", "(the subject)"));
+    }
+}
+
+/// What a grant opens, in short.
+fn opens(grant: &latchkey_domain::grant::Grant) -> String {
+    match &grant.target {
+        latchkey_domain::target::Target::Studio { domain_id, user_profile_name } => format!("studio {domain_id}/{user_profile_name}"),
+    }
+}
+
+/// Whether a grant's row would open now, and if not, why not.
+fn state(row: &Row, standing: Standing) -> &'static str {
+    let now = SystemClock::new().now();
+    match (standing, row.grant()) {
+        (Standing::Suspended, _) => "suspended",
+        (Standing::Malformed, _) | (_, Some(Err(_)) | None) => "malformed",
+        (Standing::Active, Some(Ok(grant))) => match grant.usable_at(now) {
+            Ok(()) => "open",
+            Err(reason) if reason == latchkey_domain::entitlement::DISABLED => "disabled",
+            Err(reason) if reason == latchkey_domain::entitlement::NOT_YET => "not yet",
+            Err(_) => "expired",
+        },
+    }
+}
+
+fn described(row: &Row, state: &str) -> serde_json::Value {
+    json!({
+        "issuer": row.identity.as_ref().map(|identity| identity.issuer.as_str()),
+        "subject": row.identity.as_ref().map(|identity| identity.subject.as_str()),
+        "target": row.target_name(),
+        "state": state,
+        "problem": row.grant().and_then(Result::err).map(|defect| defect.to_string()),
+        "attributes": item_json::to_json(&row.item),
+    })
+}
+
+fn shown(row: &Row, state: &str) -> String {
+    let problem = row.grant().and_then(Result::err).map(|defect| format!(" ({defect})")).unwrap_or_default();
+    let mut text = format!("{} {state}{problem}", row.target_name().unwrap_or_default());
+    for (name, value) in &row.item {
+        let value = match (name.as_str(), value) {
+            ("not_before" | "expires_at" | "updated_at", Value::N(seconds)) => seconds
+                .parse()
+                .map_or_else(|_| seconds.clone(), |seconds| format!("{seconds} ({})", Timestamp::from_unix_seconds(seconds).rfc3339())),
+            (_, Value::S(text)) => text.clone(),
+            (_, value) => item_json::to_json(&Item::from([(name.clone(), value.clone())]))[name.as_str()].to_string(),
+        };
+        text.push_str(&format!("\n  {name:<20}{value}"));
+    }
+    text
+}
+
+fn note(item: &Item) -> Option<String> {
+    match item.get("note") {
+        Some(Value::S(note)) => Some(note.clone()),
+        Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::Other(_)) | None => None,
+    }
+}
+
+fn own_attributes(item: &Item) -> Item {
+    item.iter()
+        .filter(|(name, _)| name.starts_with(latchkey_aws::grant_admin::OWN_ATTRIBUTE_PREFIX))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn report(json: bool, value: serde_json::Value, text: &str) {
+    if json {
+        say(value.to_string());
+    } else {
+        say(text);
+    }
+}
+
+fn absent(json: bool, text: &str) -> ExitCode {
+    report(json, json!({"done": "not found"}), text);
+    ExitCode::FAILURE
+}

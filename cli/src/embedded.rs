@@ -1,0 +1,152 @@
+//! The broker over the stand-ins: the service itself, the real adapters, and loopback in place of AWS and the IdP.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use broker::config::Config;
+use broker::service::{self, Live};
+use latchkey_aws::clients::Clients;
+use latchkey_aws::environment::Environment;
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin};
+use latchkey_domain::audit::AuditRecord;
+use latchkey_domain::clock::{Clock as _, SystemClock};
+use latchkey_domain::identity::Identity;
+use latchkey_domain::ports::AuditSink;
+use latchkey_domain::subject::Standing;
+use latchkey_standin::stack::{Ports, Stack, StackOptions, TABLE};
+use latchkey_transport::Transport;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::gateway::{self, STAGE};
+
+/// The account in which the made-up bank works.
+pub const ACCOUNT: &str = "111122223333";
+
+/// How the embedded service runs.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The API's port; the stand-ins take the three that follow. 0 takes any free ones.
+    pub port: u16,
+    /// Where the table is kept; none keeps it in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Whether each decision is written to standard output as it is made.
+    pub print_decisions: bool,
+    /// Variables that add to the stack's own or override them.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Keeps the decisions, and writes them down if it is to.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionLog {
+    records: Arc<Mutex<Vec<AuditRecord>>>,
+    print: bool,
+}
+
+/// How many decisions are kept in memory.
+const KEPT: usize = 1000;
+
+impl DecisionLog {
+    /// The record of a request.
+    pub fn of(&self, request_id: &str) -> Option<AuditRecord> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.iter().rev().find(|record| record.request_id == request_id).cloned()
+    }
+}
+
+impl AuditSink for DecisionLog {
+    fn record(&self, record: &AuditRecord) -> std::io::Result<()> {
+        use std::io::Write as _;
+        if self.print {
+            let mut line = serde_json::to_vec(record)?;
+            line.push(b'\n');
+            let mut out = std::io::stdout().lock();
+            out.write_all(&line)?;
+            out.flush()?;
+        }
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() == KEPT {
+            records.remove(0);
+        }
+        records.push(record.clone());
+        Ok(())
+    }
+}
+
+/// The service, running on this machine. Dropped, it stops.
+#[derive(Debug)]
+pub struct Embedded {
+    /// What it runs against.
+    pub stack: Stack,
+    /// The decisions it has made.
+    pub decisions: DecisionLog,
+    address: SocketAddr,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Embedded {
+    /// Starts the stand-ins, fills the table with the made-up users' grants if it is new, and serves the API.
+    ///
+    /// # Errors
+    /// A port is taken, or the data folder cannot be used.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let next = |offset: u16| if options.port == 0 { 0 } else { options.port.saturating_add(offset) };
+        let ports = Ports { idp: next(1), aws: next(2), table: next(3) };
+        let stack = Stack::start(StackOptions { ports, data_dir: options.data_dir.clone(), ..StackOptions::default() }).await?;
+        let variables: HashMap<String, String> = stack.env().into_iter().chain(options.overrides).collect();
+        let variable = |name: &str| variables.get(name).cloned();
+        let environment = Environment::read(variable)?;
+        fill_table(&stack, &environment).await?;
+
+        let decisions = DecisionLog { print: options.print_decisions, ..DecisionLog::default() };
+        let live: Live<SystemClock, DecisionLog> =
+            service::build(Config::from_environment(variable)?, &environment, SystemClock::new(), decisions.clone())?;
+        live.prepare().await;
+
+        let listener =
+            TcpListener::bind(("127.0.0.1", options.port)).await.with_context(|| format!("port {} cannot be used", options.port))?;
+        let address = listener.local_addr()?;
+        let router = gateway::router(Arc::new(live.service), ACCOUNT.to_owned());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { stack, decisions, address, server })
+    }
+
+    /// The API's address, with its stage.
+    pub fn api(&self) -> String {
+        format!("http://{}/{STAGE}", self.address)
+    }
+
+    /// Stops all of it, and returns once nothing is left running.
+    pub async fn shutdown(self) {
+        self.server.abort();
+        let _ = self.server.await;
+        self.stack.shutdown().await;
+    }
+}
+
+/// Makes the table and writes the made-up users' grants into it. A table that is there already stays as it is: whoever keeps
+/// one in a folder has changed it.
+///
+/// # Errors
+/// The table cannot be made or written.
+pub async fn fill_table(stack: &Stack, environment: &Environment) -> anyhow::Result<()> {
+    let clients = Clients::new(environment, Transport::new(None)?)?;
+    let table = GrantAdmin::new(clients.dynamodb_for_operators(), TABLE);
+    if !table.create_table().await? {
+        return Ok(());
+    }
+    let annotation = Annotation { by: Some("latchkey dev".to_owned()), ..Annotation::at(SystemClock::new().now()) };
+    for user in stack.users() {
+        let identity = Identity { issuer: stack.issuer_id().clone(), subject: user.subject.clone() };
+        if user.standing == Standing::Suspended {
+            table.set_suspended(&identity, true, &annotation).await?;
+        }
+        for grant in &user.grants {
+            table.put_grant(&identity, grant, &annotation, Expect::Absent).await?;
+        }
+    }
+    Ok(())
+}

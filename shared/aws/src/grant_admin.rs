@@ -1,0 +1,426 @@
+//! What operators do to the table: grants and subjects written, read, listed and deleted.
+//!
+//! Nothing here is called on the way to a URL. Nothing is written that the broker would not read back as the same grant.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType, TableStatus,
+    TimeToLiveSpecification,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use latchkey_domain::clock::Timestamp;
+use latchkey_domain::grant::{GRANT_SORT_KEY_PREFIX, Grant, GrantDefect};
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::item::{Item, Value};
+use latchkey_domain::names::TargetName;
+use latchkey_domain::subject::{SUBJECT_SORT_KEY, Standing};
+
+use crate::item::{Attributes, Unwritable, from_attributes, key, text, to_attributes};
+
+/// What begins the names of an operator's own attributes, which the broker passes over.
+pub const OWN_ATTRIBUTE_PREFIX: &str = "x_";
+
+/// How often, and how many times, a new table is looked at until it is active.
+const CREATION_POLL: (Duration, u32) = (Duration::from_millis(500), 120);
+
+/// Why something could not be done to the table. One line each; AWS's own words are the source.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The row is there and was not to be, or is not there and was to be.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The grant would not be read back as it is.
+    #[error("not a grant: {0}")]
+    Defect(#[from] GrantDefect),
+    /// An own attribute's name does not begin with `x_`, or its value is of a type that is not written.
+    #[error("the attribute {0} is not an operator's own (x_…), or of a type that is not written")]
+    OwnAttribute(String),
+    /// AWS refused or did not answer.
+    #[error("DynamoDB: {}", code.as_deref().unwrap_or("no answer"))]
+    Aws {
+        /// AWS's error code, where there was an answer.
+        code: Option<String>,
+        /// The id of the AWS request, where there was an answer.
+        aws_request_id: Option<String>,
+        /// All that the SDK knows, AWS's message included.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl<E> From<SdkError<E, HttpResponse>> for AdminError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        use aws_sdk_dynamodb::operation::RequestId as _;
+        let (code, aws_request_id) = (error.code().map(ToOwned::to_owned), error.request_id().map(ToOwned::to_owned));
+        Self::Aws { code, aws_request_id, source: Box::new(error) }
+    }
+}
+
+impl From<BuildError> for AdminError {
+    fn from(error: BuildError) -> Self {
+        Self::Aws { code: None, aws_request_id: None, source: Box::new(error) }
+    }
+}
+
+/// What must be true of a row before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing.
+    Anything,
+    /// It is not there: a new grant, which must not replace one.
+    Absent,
+    /// It is there: a change, which must not make one.
+    Present,
+}
+
+/// Who writes, when, and what else is to be kept with the row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// When it is written.
+    pub at: Timestamp,
+    /// Who writes it, as the operator is known.
+    pub by: Option<String>,
+    /// A note, for people.
+    pub note: Option<String>,
+    /// The operator's own attributes; their names begin with [`OWN_ATTRIBUTE_PREFIX`].
+    pub own: Item,
+}
+
+impl Annotation {
+    /// An annotation with nothing but the time.
+    pub const fn at(at: Timestamp) -> Self {
+        Self { at, by: None, note: None, own: Item::new() }
+    }
+
+    /// Adds itself to an item.
+    fn write(&self, item: &mut Item) -> Result<(), AdminError> {
+        if let Some(name) = self.own.keys().find(|name| !name.starts_with(OWN_ATTRIBUTE_PREFIX)) {
+            return Err(AdminError::OwnAttribute(name.clone()));
+        }
+        item.extend(self.own.clone());
+        item.insert("updated_at".to_owned(), Value::N(self.at.unix_seconds().to_string()));
+        if let Some(by) = &self.by {
+            item.insert("updated_by".to_owned(), Value::S(by.clone()));
+        }
+        if let Some(note) = &self.note {
+            item.insert("note".to_owned(), Value::S(note.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// A row under a subject, as it stands in the table: legal or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The sort key: `SUBJECT`, `TARGET#<name>`, or what else somebody has put there.
+    pub sort_key: String,
+    /// Whose row it is; none when the partition key names no identity.
+    pub identity: Option<Identity>,
+    /// The partition key.
+    pub partition_key: String,
+    /// The attributes, without the keys.
+    pub item: Item,
+}
+
+impl Row {
+    fn from_attributes(mut attributes: Attributes) -> Self {
+        let mut take = |name: &str| match attributes.remove(name) {
+            Some(AttributeValue::S(value)) => value,
+            _ => String::new(),
+        };
+        let (partition_key, sort_key) = (take("pk"), take("sk"));
+        Self { identity: identity(&partition_key), sort_key, partition_key, item: from_attributes(attributes) }
+    }
+
+    /// Whether it is the subject's own row.
+    pub fn is_subject(&self) -> bool {
+        self.sort_key == SUBJECT_SORT_KEY
+    }
+
+    /// What a grant's sort key names, legal or not; none for other rows.
+    pub fn target_name(&self) -> Option<&str> {
+        self.sort_key.strip_prefix(GRANT_SORT_KEY_PREFIX)
+    }
+
+    /// The grant, read exactly as the broker reads it; none for rows that are no grants.
+    pub fn grant(&self) -> Option<Result<Grant, GrantDefect>> {
+        let name = self.target_name()?;
+        Some(match TargetName::new(name) {
+            Ok(name) => Grant::from_item(name, &self.item),
+            Err(rule) => Err(GrantDefect { attribute: "sk".to_owned(), problem: rule.0 }),
+        })
+    }
+
+    /// The subject's standing, read exactly as the broker reads it; none for rows that are no subjects.
+    pub fn standing(&self) -> Option<Standing> {
+        self.is_subject().then(|| Standing::from_item(Some(&self.item)))
+    }
+}
+
+fn identity(partition_key: &str) -> Option<Identity> {
+    let (issuer, subject) = partition_key.strip_prefix("SUBJECT#")?.split_once('#')?;
+    Some(Identity { issuer: IssuerId::new(issuer).ok()?, subject: Subject::new(subject).ok()? })
+}
+
+/// Where a listing goes on.
+#[derive(Debug, Clone)]
+pub struct Cursor(Attributes);
+
+/// A part of a listing. It can be empty and not the last.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<Cursor>,
+}
+
+/// The table, for operators.
+#[derive(Clone)]
+pub struct GrantAdmin {
+    client: Client,
+    table: String,
+}
+
+// The client's own `Debug` goes on for pages, down to the access key.
+impl fmt::Debug for GrantAdmin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantAdmin").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl GrantAdmin {
+    /// The table of that name (or ARN), through a client of [`crate::clients::Clients::dynamodb_for_operators`].
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Writes a grant, the whole row; gives back the row that it replaced.
+    ///
+    /// # Errors
+    /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
+    /// [`AdminError::Defect`] for a grant that the broker would not read back as it is.
+    pub async fn put_grant(
+        &self,
+        identity: &Identity,
+        grant: &Grant,
+        annotation: &Annotation,
+        expect: Expect,
+    ) -> Result<Option<Row>, AdminError> {
+        let mut item = grant.to_item();
+        annotation.write(&mut item)?;
+        if Grant::from_item(grant.name.clone(), &item)? != *grant {
+            return Err(AdminError::Defect(GrantDefect { attribute: grant.name.to_string(), problem: "would not be read back as it is" }));
+        }
+        let mut attributes = to_attributes(item).map_err(|Unwritable(name)| AdminError::OwnAttribute(name.to_owned()))?;
+        attributes.extend(key(identity.partition_key(), grant_sort_key(&grant.name)));
+        let condition = match expect {
+            Expect::Anything => None,
+            Expect::Absent => Some("attribute_not_exists(pk)"),
+            Expect::Present => Some("attribute_exists(pk)"),
+        };
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(attributes));
+        let request = request.set_condition_expression(condition.map(ToOwned::to_owned)).return_values(ReturnValue::AllOld);
+        match request.send().await {
+            Ok(output) => Ok(output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes)),
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) => {
+                Err(AdminError::Conflict(if expect == Expect::Absent { "there is such a grant already" } else { "there is no such grant" }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads one grant's row, consistently.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn get_grant(&self, identity: &Identity, name: &TargetName) -> Result<Option<Row>, AdminError> {
+        self.get(identity, grant_sort_key(name)).await
+    }
+
+    /// Reads the subject's own row, consistently.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn get_subject(&self, identity: &Identity) -> Result<Option<Row>, AdminError> {
+        self.get(identity, SUBJECT_SORT_KEY.to_owned()).await
+    }
+
+    async fn get(&self, identity: &Identity, sort_key: String) -> Result<Option<Row>, AdminError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), sort_key)));
+        let output = request.consistent_read(true).send().await?;
+        Ok(output.item.filter(|item| !item.is_empty()).map(Row::from_attributes))
+    }
+
+    /// Deletes a grant; gives back the row that was deleted, none when there was none.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn delete_grant(&self, identity: &Identity, name: &TargetName) -> Result<Option<Row>, AdminError> {
+        self.delete(identity, grant_sort_key(name)).await
+    }
+
+    /// Deletes the subject's own row, which makes the subject active; gives back the row that was deleted.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn delete_subject(&self, identity: &Identity) -> Result<Option<Row>, AdminError> {
+        self.delete(identity, SUBJECT_SORT_KEY.to_owned()).await
+    }
+
+    async fn delete(&self, identity: &Identity, sort_key: String) -> Result<Option<Row>, AdminError> {
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), sort_key)));
+        let output = request.return_values(ReturnValue::AllOld).send().await?;
+        Ok(output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes))
+    }
+
+    /// Suspends a subject or makes it active again, with one write that holds from the next request on. A note that is there
+    /// stays, unless the annotation has one.
+    ///
+    /// # Errors
+    /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
+    pub async fn set_suspended(&self, identity: &Identity, suspended: bool, annotation: &Annotation) -> Result<(), AdminError> {
+        let mut item = Item::from([("status".to_owned(), Value::S(if suspended { "suspended" } else { "active" }.to_owned()))]);
+        annotation.write(&mut item)?;
+        let mut request = self.client.update_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), SUBJECT_SORT_KEY)));
+        let mut assignments = Vec::with_capacity(item.len());
+        let attributes = to_attributes(item).map_err(|Unwritable(name)| AdminError::OwnAttribute(name.to_owned()))?;
+        for (index, (name, value)) in attributes.into_iter().enumerate() {
+            // By placeholders: `status` is a reserved word, and own names can be anything.
+            assignments.push(format!("#n{index} = :v{index}"));
+            request =
+                request.expression_attribute_names(format!("#n{index}"), name).expression_attribute_values(format!(":v{index}"), value);
+        }
+        request.update_expression(format!("SET {}", assignments.join(", "))).send().await?;
+        Ok(())
+    }
+
+    /// Lists one subject's rows, its own and its grants, consistently.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn list_subject(&self, identity: &Identity) -> Result<Vec<Row>, AdminError> {
+        let mut rows = Vec::new();
+        let mut next = None;
+        loop {
+            let output = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(identity.partition_key()))
+                .set_exclusive_start_key(next)
+                .send()
+                .await?;
+            rows.extend(output.items.unwrap_or_default().into_iter().map(Row::from_attributes));
+            next = output.last_evaluated_key.filter(|key| !key.is_empty());
+            if next.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Lists every subject's rows, a page of at most 1 MB at a time, in no particular order. It reads the whole table.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn list_all(&self, from: Option<Cursor>) -> Result<Page, AdminError> {
+        let output = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .filter_expression("begins_with(pk, :subject)")
+            .expression_attribute_values(":subject", text("SUBJECT#"))
+            .set_exclusive_start_key(from.map(|cursor| cursor.0))
+            .send()
+            .await?;
+        Ok(Page {
+            rows: output.items.unwrap_or_default().into_iter().map(Row::from_attributes).collect(),
+            next: output.last_evaluated_key.filter(|key| !key.is_empty()).map(Cursor),
+        })
+    }
+
+    /// Makes the table as the contract has it (keys `pk` and `sk`, on demand, TTL on `ttl`) and waits until it can be used; for
+    /// development. A deployment's table comes from its template.
+    ///
+    /// A table that is there already stays as it is. Gives back whether one was made.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`]; [`AdminError::Conflict`] when the table does not become active within a minute.
+    pub async fn create_table(&self) -> Result<bool, AdminError> {
+        let attribute = |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+        let element = |name: &str, key_type: KeyType| KeySchemaElement::builder().attribute_name(name).key_type(key_type).build();
+        let created = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .attribute_definitions(attribute("pk")?)
+            .attribute_definitions(attribute("sk")?)
+            .key_schema(element("pk", KeyType::Hash)?)
+            .key_schema(element("sk", KeyType::Range)?)
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), CreateTableError::ResourceInUseException(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.wait_until_active().await?;
+        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?;
+        self.client.update_time_to_live().table_name(&self.table).time_to_live_specification(ttl).send().await?;
+        Ok(true)
+    }
+
+    async fn wait_until_active(&self) -> Result<(), AdminError> {
+        let (pause, looks) = CREATION_POLL;
+        for _ in 0..looks {
+            let output = self.client.describe_table().table_name(&self.table).send().await?;
+            if output.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Err(AdminError::Conflict("the table was made and is not active after a minute"))
+    }
+}
+
+fn grant_sort_key(name: &TargetName) -> String {
+    format!("{GRANT_SORT_KEY_PREFIX}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_keys_are_read_back() {
+        let read = |key: &str| identity(key).map(|identity| (identity.issuer.to_string(), identity.subject.to_string()));
+        assert_eq!(read("SUBJECT#okta#a#b"), Some(("okta".to_owned(), "a#b".to_owned())));
+        for bad in ["", "SUBJECT#okta", "SUBJECT#okta#", "SUBJECT#OKTA#a", "JWKS#okta", "RATE#okta#a"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn own_attributes_are_marked_as_such() {
+        let mut annotation = Annotation::at(Timestamp::from_unix_seconds(5));
+        annotation.own = Item::from([("x_ticket".to_owned(), Value::S("T-1".to_owned()))]);
+        let mut item = Item::new();
+        annotation.write(&mut item).unwrap();
+        assert_eq!(item["updated_at"], Value::N("5".to_owned()));
+        annotation.own = Item::from([("enabled".to_owned(), Value::Bool(true))]);
+        assert!(matches!(annotation.write(&mut item), Err(AdminError::OwnAttribute(name)) if name == "enabled"));
+    }
+}

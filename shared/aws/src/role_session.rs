@@ -1,0 +1,383 @@
+//! Sessions under issuing roles: opened with STS, kept in memory for a while.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_sts::operation::RequestId as _;
+use latchkey_domain::attribution::source_identity;
+use latchkey_domain::clock::{Clock, Timestamp};
+use latchkey_domain::decision::Denial;
+use latchkey_domain::entitlement::Entitlement;
+use latchkey_domain::grant::URL_SECONDS;
+use latchkey_domain::names::{ExternalId, RoleArn};
+use latchkey_domain::ports::RoleSession;
+use serde::Serialize;
+
+use crate::attempts::{self, Policy};
+use crate::failure::{Failure, printable, service_reasons};
+
+service_reasons! {
+    "sts";
+}
+
+/// How long a session lasts, in seconds. A function's own credentials are a role session already, and a role that is assumed
+/// from one can be had for an hour at most (STS, `AssumeRole`, role chaining), whatever the role's own maximum.
+pub const SESSION_SECONDS: i32 = 3600;
+
+/// A session is not used any more when it ends within this many seconds: the URL that is made under it has to open for as
+/// long as it says, and clocks differ.
+pub const MARGIN_SECONDS: i64 = 300;
+
+const _: () = assert!(MARGIN_SECONDS >= *URL_SECONDS.end() as i64, "a session outlives every URL made under it");
+
+/// Most sessions kept in memory, some 3 KB each. The one that was used longest ago makes room.
+pub const MAX_SESSIONS: usize = 256;
+
+/// The session name where all users share one session.
+const SHARED_SESSION_NAME: &str = "latchkey";
+
+const ASSUME_ROLE: Policy = Policy { attempts: 2, each: Duration::from_millis(2500), whole: Duration::from_secs(5), harmless_twice: true };
+
+/// Who shares a role session (`LATCHKEY_SESSION_SCOPE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionScope {
+    /// Nobody: one session per user and resource, with the user as its `SourceIdentity` and a session policy that allows that
+    /// one resource. CloudTrail says who did what, and a bug in the broker cannot make a URL for anything else.
+    #[default]
+    User,
+    /// All users of a role: one session, without `SourceIdentity` and without a session policy, for roles whose trust does not
+    /// allow `sts:SetSourceIdentity`.
+    Role,
+}
+
+/// What proves a session to SageMaker. Its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct SessionCredentials(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// The function's own role: the client has its credentials.
+    Own,
+    /// A role that was taken on.
+    Role(Arc<Session>),
+}
+
+impl SessionCredentials {
+    pub(crate) const fn own() -> Self {
+        Self(Source::Own)
+    }
+
+    /// The credentials to call with; none means the client's own.
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        match &self.0 {
+            Source::Own => None,
+            Source::Role(session) => Some(&session.credentials),
+        }
+    }
+}
+
+impl fmt::Debug for SessionCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Source::Own => "SessionCredentials(own)",
+            Source::Role(_) => "SessionCredentials(redacted)",
+        })
+    }
+}
+
+/// What a session is for. Two requests share one exactly when all of it is the same.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    role: RoleArn,
+    external_id: Option<ExternalId>,
+    /// Who, and what it may open: set with [`SessionScope::User`] only.
+    user: Option<UserKey>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct UserKey {
+    source_identity: String,
+    resource_arn: String,
+}
+
+struct Session {
+    key: Key,
+    credentials: Credentials,
+    expires_at: Timestamp,
+}
+
+/// Opens role sessions and keeps them for a while.
+///
+/// | cache | key | lifetime | bound |
+/// | --- | --- | --- | --- |
+/// | sessions | role, external id, and with [`SessionScope::User`] source identity and resource ARN | an hour less [`MARGIN_SECONDS`]; shorter when SageMaker refuses it | [`MAX_SESSIONS`], least recently used out |
+///
+/// Two requests that need the same new session at the same moment both open one; the later one is kept.
+pub struct RoleSessions<C> {
+    sts: aws_sdk_sts::Client,
+    scope: SessionScope,
+    clock: C,
+    cache: Mutex<Cache>,
+}
+
+impl<C: Clock> RoleSessions<C> {
+    /// Sessions from this STS. `clock` tells when they end.
+    pub fn new(sts: aws_sdk_sts::Client, scope: SessionScope, clock: C) -> Self {
+        Self { sts, scope, clock, cache: Mutex::new(Cache::default()) }
+    }
+
+    /// The session for what the entitlement allows: the function's own role where it names none, one from the cache, or a new
+    /// one.
+    ///
+    /// # Errors
+    /// [`latchkey_domain::decision::Code::Unavailable`] with one of [`REASONS`].
+    pub async fn open(&self, entitlement: &Entitlement, budget: Duration) -> Result<RoleSession<SessionCredentials>, Denial> {
+        let Some(role) = entitlement.role() else {
+            return Ok(RoleSession { role_arn: None, source_identity: None, aws_request_id: None, credentials: SessionCredentials::own() });
+        };
+        let user = match self.scope {
+            SessionScope::User => Some(UserKey {
+                source_identity: source_identity(entitlement.principal().identity()),
+                // The account is the role's own, so the function's does not matter.
+                resource_arn: entitlement.resource_arn(role.account_id()),
+            }),
+            SessionScope::Role => None,
+        };
+        let key = Key { role: role.clone(), external_id: entitlement.external_id().cloned(), user };
+        let cached = self.cache().get(&key, self.clock.now());
+        let (session, aws_request_id) = match cached {
+            Some(session) => (session, None),
+            None => {
+                let (session, request_id) = self.assume(key, entitlement.grant().target.presign_action(), budget).await?;
+                let session = Arc::new(session);
+                self.cache().put(Arc::clone(&session), self.clock.now());
+                (session, request_id)
+            }
+        };
+        Ok(RoleSession {
+            role_arn: Some(session.key.role.to_string()),
+            source_identity: session.key.user.as_ref().map(|user| user.source_identity.clone()),
+            aws_request_id,
+            credentials: SessionCredentials(Source::Role(session)),
+        })
+    }
+
+    /// Takes a session out of the cache, after a service did not accept it: it may have been revoked, and a new one may work.
+    pub fn forget(&self, credentials: &SessionCredentials) {
+        if let Source::Role(session) = &credentials.0 {
+            self.cache().remove(session);
+        }
+    }
+
+    async fn assume(&self, key: Key, action: &str, budget: Duration) -> Result<(Session, Option<String>), Denial> {
+        let policy = match &key.user {
+            Some(user) => Some(session_policy(action, &user.resource_arn)?),
+            None => None,
+        };
+        let output = attempts::run(ASSUME_ROLE, attempts::deadline(budget, ASSUME_ROLE), || {
+            let user = key.user.as_ref().map(|user| user.source_identity.as_str());
+            let request = self
+                .sts
+                .assume_role()
+                .role_arn(key.role.as_str())
+                .role_session_name(user.unwrap_or(SHARED_SESSION_NAME))
+                .set_source_identity(user.map(ToOwned::to_owned))
+                .set_external_id(key.external_id.as_ref().map(ToString::to_string))
+                .set_policy(policy.clone())
+                .duration_seconds(SESSION_SECONDS);
+            async move { Ok(request.send().await?) }
+        })
+        .await
+        .map_err(|failure| failure.into_denial(reason))?;
+        let request_id = output.request_id().and_then(printable);
+        let Some(issued) = output.credentials.filter(|issued| !issued.access_key_id.is_empty() && !issued.secret_access_key.is_empty())
+        else {
+            return Err(Failure::malformed(request_id.as_deref()).into_denial(reason));
+        };
+        let expires_at = Timestamp::from_unix_seconds(issued.expiration.secs());
+        let credentials = Credentials::new(issued.access_key_id, issued.secret_access_key, Some(issued.session_token), None, "sts");
+        Ok((Session { key, credentials, expires_at }, request_id))
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        // Nothing that runs under the lock can leave the cache half changed.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> fmt::Debug for RoleSessions<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoleSessions").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// A policy of one statement: this action on this resource and nothing else. What a session may do is what both this and the
+/// role's own policies allow.
+///
+/// SageMaker compares profile names without case, and what ARN it then asks IAM about is not documented, so the ARN stands
+/// there as the grant has it and, where that differs, in lower case: both name the same profile.
+fn session_policy(action: &str, resource_arn: &str) -> Result<String, Denial> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Policy<'a> {
+        version: &'a str,
+        statement: [Statement<'a>; 1],
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Statement<'a> {
+        effect: &'a str,
+        action: &'a str,
+        resource: Vec<&'a str>,
+    }
+    let lower_case = resource_arn.to_ascii_lowercase();
+    let mut resource = vec![resource_arn];
+    if lower_case != resource_arn {
+        resource.push(&lower_case);
+    }
+    let policy = Policy { version: "2012-10-17", statement: [Statement { effect: "Allow", action, resource }] };
+    // Strings alone: it cannot fail.
+    serde_json::to_string(&policy).map_err(|_| Failure::new(crate::failure::Kind::NotSent, false).into_denial(reason))
+}
+
+/// The sessions in memory.
+#[derive(Default)]
+struct Cache {
+    sessions: HashMap<Key, Entry>,
+    /// Counts lookups: the order in which entries were last used.
+    uses: u64,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    last_used: u64,
+}
+
+impl Cache {
+    fn get(&mut self, key: &Key, now: Timestamp) -> Option<Arc<Session>> {
+        let entry = self.sessions.get_mut(key)?;
+        if !is_usable(&entry.session, now) {
+            self.sessions.remove(key);
+            return None;
+        }
+        self.uses += 1;
+        entry.last_used = self.uses;
+        Some(Arc::clone(&entry.session))
+    }
+
+    fn put(&mut self, session: Arc<Session>, now: Timestamp) {
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&session.key) {
+            self.sessions.retain(|_, entry| is_usable(&entry.session, now));
+            if self.sessions.len() >= MAX_SESSIONS {
+                let oldest = self.sessions.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| key.clone());
+                if let Some(oldest) = oldest {
+                    self.sessions.remove(&oldest);
+                }
+            }
+        }
+        self.uses += 1;
+        self.sessions.insert(session.key.clone(), Entry { session, last_used: self.uses });
+    }
+
+    /// Removes that very session; one that has taken its place stays.
+    fn remove(&mut self, session: &Arc<Session>) {
+        if self.sessions.get(&session.key).is_some_and(|entry| Arc::ptr_eq(&entry.session, session)) {
+            self.sessions.remove(&session.key);
+        }
+    }
+}
+
+fn is_usable(session: &Session, now: Timestamp) -> bool {
+    now.plus_seconds(MARGIN_SECONDS) < session.expires_at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(role: usize, expires_at: i64) -> Arc<Session> {
+        Arc::new(Session {
+            key: key(role),
+            credentials: Credentials::new("ASIACANARY", "canary-secret", Some("canary-token".to_owned()), None, "sts"),
+            expires_at: Timestamp::from_unix_seconds(expires_at),
+        })
+    }
+
+    fn key(role: usize) -> Key {
+        Key { role: RoleArn::new(format!("arn:aws:iam::123456789012:role/r{role}")).unwrap(), external_id: None, user: None }
+    }
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1000);
+
+    #[test]
+    fn a_session_is_used_until_five_minutes_before_its_end() {
+        let mut cache = Cache::default();
+        cache.put(session(0, 1000 + 3600), NOW);
+        assert!(cache.get(&key(0), NOW).is_some());
+        assert!(cache.get(&key(1), NOW).is_none());
+        assert!(cache.get(&key(0), NOW.plus_seconds(3299)).is_some());
+        assert!(cache.get(&key(0), NOW.plus_seconds(3300)).is_none());
+        assert!(cache.sessions.is_empty());
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let mut cache = Cache::default();
+        for role in 0..MAX_SESSIONS {
+            cache.put(session(role, 9999), NOW);
+        }
+        assert!(cache.get(&key(0), NOW).is_some());
+        cache.put(session(MAX_SESSIONS, 9999), NOW);
+        assert_eq!(cache.sessions.len(), MAX_SESSIONS);
+        assert!(cache.get(&key(0), NOW).is_some(), "used a moment ago");
+        assert!(cache.get(&key(1), NOW).is_none(), "the least recently used");
+        // A session that takes another's place needs no room.
+        cache.put(session(5, 9999), NOW);
+        assert_eq!(cache.sessions.len(), MAX_SESSIONS);
+        // What has ended goes first.
+        cache.put(session(6, 1001), NOW);
+        cache.put(session(MAX_SESSIONS + 1, 9999), NOW);
+        assert!(cache.get(&key(7), NOW).is_some());
+        assert_eq!(cache.sessions.len(), MAX_SESSIONS);
+    }
+
+    #[test]
+    fn only_the_session_that_failed_is_forgotten() {
+        let mut cache = Cache::default();
+        let (old, new) = (session(0, 9999), session(0, 9999));
+        cache.put(Arc::clone(&old), NOW);
+        cache.put(Arc::clone(&new), NOW);
+        cache.remove(&old);
+        assert!(cache.get(&key(0), NOW).is_some());
+        cache.remove(&new);
+        assert!(cache.get(&key(0), NOW).is_none());
+    }
+
+    #[test]
+    fn the_session_policy_allows_one_action_on_one_resource() {
+        let arn = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane";
+        assert_eq!(
+            session_policy("sagemaker:CreatePresignedDomainUrl", arn).unwrap(),
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"sagemaker:CreatePresignedDomainUrl","Resource":["{arn}"]}}]}}"#
+            )
+        );
+        let mixed = session_policy("a:b", "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane").unwrap();
+        assert!(mixed.ends_with(r#""Resource":["arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane","arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane"]}]}"#), "{mixed}");
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let shown = format!("{:?} {:?}", SessionCredentials(Source::Role(session(0, 9999))), SessionCredentials::own());
+        assert_eq!(shown, "SessionCredentials(redacted) SessionCredentials(own)");
+    }
+
+    #[test]
+    fn reasons_are_apart() {
+        let texts: std::collections::HashSet<&str> = REASONS.iter().map(|reason| reason.0).collect();
+        assert_eq!(texts.len(), REASONS.len());
+    }
+}

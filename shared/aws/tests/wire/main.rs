@@ -1,0 +1,7 @@
+//! The adapters over the wire, against a server with canned answers.
+#![allow(clippy::disallowed_methods, reason = "a test has no verifier to make its principals")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for such")]
+
+mod support;
+mod table;
+mod urls;
