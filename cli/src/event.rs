@@ -1,5 +1,7 @@
 //! Event files whose tokens are filled in when they are used: `events/README.md` describes them.
 
+use std::collections::HashMap;
+
 use anyhow::{Context as _, bail};
 
 /// What stands for a token: `${TOKEN:` and a user, perhaps a variant, and `}`.
@@ -7,15 +9,22 @@ const PLACEHOLDER: &str = "${TOKEN:";
 
 /// Replaces each placeholder in an event's text by what `token` gives for what stands in it (`user` or `user:variant`).
 ///
+/// A placeholder that stands several times is asked for once: a gateway writes a header into two maps, and two tokens there
+/// would be two Authorization values.
+///
 /// # Errors
 /// A placeholder that does not end, or one that `token` gives nothing for.
 pub async fn fill_in(text: &str, token: impl AsyncFn(&str) -> anyhow::Result<String>) -> anyhow::Result<String> {
+    let mut tokens = HashMap::new();
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(PLACEHOLDER) {
         let (name, after) = after.split_once('}').context("a placeholder for a token does not end")?;
         filled.push_str(before);
-        filled.push_str(&token(name).await?);
+        if !tokens.contains_key(name) {
+            tokens.insert(name, token(name).await?);
+        }
+        filled.push_str(&tokens[name]);
         rest = after;
     }
     filled.push_str(rest);
@@ -47,6 +56,9 @@ mod tests {
     async fn placeholders_are_replaced_wherever_they_stand() {
         let filled = fill_in("a ${TOKEN:alice} b ${TOKEN:bob:expired}${TOKEN:alice}", async |name| Ok(format!("<{name}>"))).await;
         assert_eq!(filled.unwrap(), "a <alice> b <bob:expired><alice>");
+        let asked = std::cell::Cell::new(0);
+        let count = async |_: &str| Ok(asked.replace(asked.get() + 1).to_string());
+        assert_eq!(fill_in("${TOKEN:a} ${TOKEN:a} ${TOKEN:b}", count).await.unwrap(), "0 0 1");
         assert_eq!(fill_in("none", async |_| bail!("not asked")).await.unwrap(), "none");
     }
 

@@ -1,1 +1,11 @@
-//! stub
+//! What the whole-system tests share: the emulator, processes that end with their test, the contract suites of the ports,
+//! and the bodies of the fuzz targets.
+
+pub mod aws_check;
+pub mod contracts;
+pub mod emulator;
+pub mod moto;
+pub mod openid_provider;
+pub mod process;
+pub mod stack;
+pub mod tools;

@@ -112,6 +112,13 @@ impl Aws {
         }
     }
 
+    /// The credentials with that access key id: a caller's, or a role session's. For tests that verify signatures by other means.
+    pub fn credentials(&self, access_key_id: &str) -> Option<Credentials> {
+        let callers = |world: &mut World| world.callers.iter().map(|caller| caller.credentials.clone()).collect::<Vec<_>>();
+        let caller = self.change(callers).into_iter().find(|credentials| credentials.access_key_id == access_key_id);
+        caller.or_else(|| lock(&self.state.sessions).get(access_key_id).map(|session| session.credentials.clone()))
+    }
+
     /// The requests so far, oldest first; the last [`crate::captured::CAPTURED_REQUESTS`] of them.
     pub fn captured(&self) -> Vec<Captured> {
         lock(&self.state.captured).all()

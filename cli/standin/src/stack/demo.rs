@@ -112,14 +112,13 @@ fn users(now: Timestamp) -> Result<Vec<DemoUser>, StackError> {
     let mut bob = studio("research", RESEARCH, "bob")?;
     bob.default = true;
     bob.landings = BTreeMap::from([
-        (LandingName::new("lab")?, Landing { landing_uri: Some(LandingUri::new("app:JupyterLab:lab")?), space_name: None }),
         (
-            LandingName::new("team")?,
+            LandingName::new("notebooks")?,
             Landing { landing_uri: Some(LandingUri::new("app:JupyterLab:lab")?), space_name: Some(SpaceName::new(TEAM_SPACE)?) },
         ),
-        (LandingName::new("models")?, Landing { landing_uri: Some(LandingUri::new("studio::models")?), space_name: None }),
+        (LandingName::new("canvas")?, Landing { landing_uri: Some(LandingUri::new("app:Canvas:")?), space_name: None }),
     ]);
-    bob.landing = Some(LandingName::new("lab")?);
+    bob.landing = Some(LandingName::new("notebooks")?);
     let mut bob_risk = studio("risk", RISK, "bob")?;
     bob_risk.role_arn = Some(RoleArn::new(RISK_ROLE)?);
     bob_risk.external_id = Some(ExternalId::new(RISK_EXTERNAL_ID)?);
