@@ -45,12 +45,10 @@ pub struct DevArgs {
     /// Keep the table in this folder instead of in memory
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Write the environment in which the Lambda and the other commands work against this stack to a file of shell variables
+    /// Write the environment in which the Lambda and the other commands work against this stack to a file of shell variables:
+    /// `set -a; . FILE; set +a` takes it on
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
-    /// Write the same as JSON for `sam local invoke --env-vars`
-    #[arg(long, value_name = "FILE")]
-    pub sam_env_file: Option<PathBuf>,
 }
 
 /// What `demo` shows.

@@ -93,6 +93,9 @@ impl Embedded {
     /// # Errors
     /// A port is taken, or the data folder cannot be used.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind(("127.0.0.1", options.port)).await.with_context(|| format!("port {} cannot be used", options.port))?;
+        let address = listener.local_addr()?;
         let next = |offset: u16| if options.port == 0 { 0 } else { options.port.saturating_add(offset) };
         let ports = Ports { idp: next(1), aws: next(2), table: next(3) };
         let stack = Stack::start(StackOptions { ports, data_dir: options.data_dir.clone(), ..StackOptions::default() }).await?;

@@ -1,5 +1,6 @@
 //! Captured AWS requests before AWS's own service models and signer (`tests/tools/check_aws_requests.py`).
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -63,4 +64,41 @@ pub fn run(lines: &[Value]) -> Vec<Value> {
     let output = checker.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The members of a request in JSON.
+///
+/// # Panics
+/// When it is not.
+pub fn json(request: &Captured) -> Value {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+/// The members of a request that is a form, `Action` and `Version` among them.
+///
+/// # Panics
+/// When it is none, or names a member twice.
+pub fn form(request: &Captured) -> BTreeMap<String, String> {
+    let mut members = BTreeMap::new();
+    for pair in std::str::from_utf8(&request.body).unwrap().split('&') {
+        let (name, value) = pair.split_once('=').unwrap();
+        assert!(members.insert(decoded(name), decoded(value)).is_none(), "{name} twice");
+    }
+    members
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let hex = [rest.next().unwrap(), rest.next().unwrap()];
+                u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap()
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).unwrap()
 }

@@ -5,10 +5,16 @@ use std::sync::{Arc, OnceLock};
 
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
-use latchkey_aws::grant_admin::{Annotation, GrantAdmin};
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin};
 use latchkey_aws::grant_store::Table;
 use latchkey_domain::clock::{Clock as _, SystemClock};
+use latchkey_domain::grant::Grant;
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::item::Item;
+use latchkey_domain::names::TargetName;
+use latchkey_standin::captured::Captured;
 use latchkey_standin::idp::{Idp, IdpOptions, Kid, MintOptions};
+use latchkey_standin::relay::Relay;
 use latchkey_standin::stack::{AUDIENCE, CLIENT_ID, Stack, StackOptions, TABLE};
 use latchkey_transport::Transport;
 use serde_json::{Value, json};
@@ -89,6 +95,36 @@ impl World {
     /// When the environment cannot be used.
     pub fn table(&self) -> Table {
         Table::new(clients(&self.operators_environment()).dynamodb(), TABLE)
+    }
+
+    /// Writes a grant: `target` for this subject of this issuer, which opens that profile in the domain `d-demoresearch` unless
+    /// `more` says otherwise, besides what else it says.
+    ///
+    /// # Panics
+    /// When it is no grant, or cannot be written.
+    pub fn grant(&self, issuer: &IssuerId, subject: &str, target: &str, profile: &str, more: &[(&str, &str)]) {
+        let base = [("kind", "studio"), ("domain_id", "d-demoresearch"), ("user_profile_name", profile)];
+        let item: Item =
+            base.iter().chain(more).map(|&(name, value)| (name.to_owned(), latchkey_domain::item::Value::S(value.to_owned()))).collect();
+        let grant = Grant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
+        let identity = Identity { issuer: issuer.clone(), subject: Subject::new(subject).unwrap() };
+        self.block_on(self.operator().put_grant(&identity, &grant, &annotation(), Expect::Anything)).unwrap();
+    }
+
+    /// What the broker has sent to the table, to STS and to SageMaker, in this order of services. Connections that were only
+    /// opened are left out.
+    ///
+    /// # Panics
+    /// When there is no relay in front of the table.
+    pub fn captured(&self) -> Vec<Captured> {
+        let table = self.stack.table_relay.as_ref().expect("the relay is asked for at the start").captured();
+        table.into_iter().chain(self.stack.aws.captured()).filter(|request| request.method != "HEAD").collect()
+    }
+
+    /// Forgets what has been sent.
+    pub fn clear_captured(&self) {
+        self.stack.table_relay.iter().for_each(Relay::clear_captured);
+        self.stack.aws.clear_captured();
     }
 
     /// A token as `events/README.md` writes it: `alice` for a good one, `alice:expired` for one that must be refused for that.

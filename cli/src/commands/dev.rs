@@ -1,7 +1,6 @@
 //! `latchkey dev`: the whole service on this machine.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -24,20 +23,12 @@ pub async fn run(args: DevArgs, json: bool) -> anyhow::Result<ExitCode> {
             let _ = writeln!(lines, "{name}='{value}'");
             lines
         });
-        write(path, &lines)?;
-    }
-    if let Some(path) = &args.sam_env_file {
-        let variables: serde_json::Map<_, _> = environment.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        write(path, &json!({"BrokerFunction": variables}).to_string())?;
+        std::fs::write(path, lines).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     say(if json { described(&embedded).to_string() } else { explained(&embedded, &args) });
     tokio::signal::ctrl_c().await?;
     embedded.shutdown().await;
     Ok(ExitCode::SUCCESS)
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn described(embedded: &Embedded) -> serde_json::Value {

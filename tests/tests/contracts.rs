@@ -1,0 +1,209 @@
+//! The contracts of the ports, held by the fakes, and by the real adapters on the embedded engine and on moto.
+//!
+//! The items are put by requests that are written out here, past the adapters and the SDK under them: what reads them has to
+//! agree with the contract and not only with what writes them.
+
+use std::time::Duration;
+
+use latchkey_aws::grant_admin::GrantAdmin;
+use latchkey_aws::grant_store::Table;
+use latchkey_aws::role_session::SessionScope;
+use latchkey_aws::url_issuer::SageMaker;
+use latchkey_domain::clock::SystemClock;
+use latchkey_domain::fakes;
+use latchkey_domain::item::{Item, Value};
+use latchkey_standin::aws::World as AwsWorld;
+use latchkey_standin::aws::policy::Policy;
+use latchkey_standin::fault::Fault;
+use latchkey_standin::table::{Store, Table as Engine};
+use latchkey_tests::contracts::{self, Backstage, DOMAIN, MemorySnapshots, PROFILE, ROLE, Seed, Trouble};
+use latchkey_tests::moto::Moto;
+use latchkey_tests::stack::{World, clients};
+use serde_json::{Map, json};
+
+const TABLE: &str = "contracts";
+
+/// A DynamoDB, by its endpoint.
+struct Endpoint {
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Endpoint {
+    /// With an empty table, as `latchkey dev` makes it, and the adapter over it.
+    async fn with_table(url: &str) -> (Self, Table) {
+        let variables = [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "x"),
+            ("AWS_ENDPOINT_URL", url),
+        ];
+        let environment = latchkey_aws::environment::Environment::read(|name| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        });
+        let clients = clients(&environment.unwrap());
+        assert!(GrantAdmin::new(clients.dynamodb_for_operators(), TABLE).create_table().await.unwrap());
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        (Self { url: url.to_owned(), agent }, Table::new(clients.dynamodb(), TABLE))
+    }
+}
+
+impl Seed for Endpoint {
+    async fn put(&self, pk: &str, sk: &str, mut item: Item) {
+        item.insert("pk".to_owned(), Value::S(pk.to_owned()));
+        item.insert("sk".to_owned(), Value::S(sk.to_owned()));
+        let body = json!({ "TableName": TABLE, "Item": attributes(&item) });
+        // Neither engine verifies a signature; both read the region out of it.
+        let authorization = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260131/eu-central-1/dynamodb/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=0";
+        let request = self
+            .agent
+            .post(&self.url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "DynamoDB_20120810.PutItem")
+            .header("x-amz-date", "20260131T120000Z")
+            .header("authorization", authorization);
+        // It blocks, so it goes where that is no harm.
+        let (status, text) = tokio::task::spawn_blocking(move || {
+            let mut answer = request.send(body.to_string()).unwrap();
+            (answer.status(), answer.body_mut().read_to_string().unwrap())
+        })
+        .await
+        .unwrap();
+        assert_eq!(status, 200, "{text}");
+    }
+}
+
+fn attributes(item: &Item) -> serde_json::Value {
+    item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
+}
+
+fn attribute(value: &Value) -> serde_json::Value {
+    match value {
+        Value::S(text) => json!({ "S": text }),
+        Value::N(number) => json!({ "N": number }),
+        Value::Bool(truth) => json!({ "BOOL": truth }),
+        Value::M(item) => json!({ "M": attributes(item) }),
+        Value::Other(name) => panic!("a suite puts nothing of type {name}"),
+    }
+}
+
+/// A suite on an empty table of its own.
+macro_rules! on_both_engines {
+    ($($suite:ident => |$store:ident, $seed:ident| $run:expr;)*) => {
+        /// On the engine that `latchkey dev` has.
+        mod embedded {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $suite() {
+                let engine = Engine::start(0, &Store::Memory).unwrap();
+                let ($seed, $store) = Endpoint::with_table(&engine.endpoint()).await;
+                let _ = &$seed;
+                $run;
+                engine.shutdown().await;
+            })*
+        }
+
+        /// On moto: a second opinion.
+        mod moto {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs the tools: make test"]
+            async fn $suite() {
+                let moto = Moto::start();
+                let ($seed, $store) = Endpoint::with_table(moto.endpoint()).await;
+                let _ = &$seed;
+                $run;
+            })*
+        }
+    };
+}
+
+on_both_engines! {
+    grant_store => |store, seed| contracts::grant_store(&store, &seed).await;
+    usage_ledger => |store, seed| contracts::usage_ledger(&store).await;
+    exact_count => |store, seed| contracts::exact_count(&store).await;
+    snapshot_store => |store, seed| contracts::snapshot_store(&store, &seed).await;
+}
+
+/// The fakes, on which other tests stand.
+mod fake {
+    use super::*;
+
+    #[tokio::test]
+    async fn grant_store() {
+        let table = fakes::MemoryTable::default();
+        contracts::grant_store(&table, &table).await;
+    }
+
+    #[tokio::test]
+    async fn usage_ledger() {
+        contracts::usage_ledger(&fakes::MemoryTable::default()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn exact_count() {
+        contracts::exact_count(&fakes::MemoryTable::default()).await;
+    }
+
+    #[tokio::test]
+    async fn snapshot_store() {
+        let snapshots = MemorySnapshots::default();
+        contracts::snapshot_store(&snapshots, &snapshots).await;
+    }
+
+    #[tokio::test]
+    async fn url_issuer() {
+        let issuer = fakes::ScriptedIssuer::default();
+        contracts::url_issuer(&issuer, &issuer).await;
+    }
+}
+
+/// The stand-in's AWS, in trouble.
+struct AwsInTrouble<'a> {
+    world: &'a World,
+    /// What there is when all is well.
+    whole: AwsWorld,
+}
+
+impl Backstage for AwsInTrouble<'_> {
+    fn make(&self, trouble: Trouble) {
+        let aws = &self.world.stack.aws;
+        aws.clear_faults();
+        aws.change(|world| *world = self.whole.clone());
+        // Of more calls than any budget has room for.
+        let inject = |action: &str, fault: &Fault| aws.inject(action, 100, fault);
+        let late = Fault::Delay(Duration::from_secs(60));
+        match trouble {
+            Trouble::None => {}
+            Trouble::SessionFails => inject("AssumeRole", &Fault::error(500, "InternalFailure")),
+            Trouble::SessionHangs => inject("AssumeRole", &late),
+            Trouble::PresignFails => inject("CreatePresignedDomainUrl", &Fault::error(500, "InternalFailure")),
+            Trouble::PresignHangs => inject("CreatePresignedDomainUrl", &late),
+            Trouble::ForeignUrl => {
+                inject("CreatePresignedDomainUrl", &Fault::ForeignUrl("https://studio.example.com/auth?token=x".to_owned()));
+            }
+            Trouble::TargetGone => aws.change(|world| {
+                let domain = world.domains.iter_mut().find(|domain| domain.id.as_str() == DOMAIN).unwrap();
+                domain.user_profiles.retain(|profile| profile.name.as_str() != PROFILE);
+            }),
+        }
+    }
+}
+
+/// The SageMaker adapter over the stand-in, where the function's own role may make the suite's URLs too.
+#[test]
+fn url_issuer_over_the_stand_in() {
+    let world = World::start();
+    let whole = world.stack.aws.change(|aws| {
+        let resource = format!("arn:aws:sagemaker:eu-central-1:111122223333:user-profile/{DOMAIN}/{PROFILE}");
+        let actions = ["sts:AssumeRole", "sts:SetSourceIdentity", "sagemaker:CreatePresignedDomainUrl"];
+        aws.callers[0].policy = Policy::allow(actions, [ROLE.to_owned(), resource]);
+        aws.clone()
+    });
+    let issuer = SageMaker::new(&clients(&world.environment(&[])), SessionScope::User, SystemClock::new());
+    world.block_on(contracts::url_issuer(&issuer, &AwsInTrouble { world: &world, whole }));
+    world.block_on(async { drop(issuer) });
+}
