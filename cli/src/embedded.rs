@@ -109,9 +109,6 @@ impl Embedded {
             service::build(Config::from_environment(variable)?, &environment, SystemClock::new(), decisions.clone())?;
         live.prepare().await;
 
-        let listener =
-            TcpListener::bind(("127.0.0.1", options.port)).await.with_context(|| format!("port {} cannot be used", options.port))?;
-        let address = listener.local_addr()?;
         let router = gateway::router(Arc::new(live.service), ACCOUNT.to_owned());
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { stack, decisions, address, server })

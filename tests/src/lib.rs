@@ -4,6 +4,7 @@
 pub mod aws_check;
 pub mod contracts;
 pub mod emulator;
+pub mod fuzz;
 pub mod moto;
 pub mod openid_provider;
 pub mod process;

@@ -139,7 +139,11 @@ fn posture(value: Option<&str>) -> Result<(), ConfigError> {
 /// A table's name or ARN: DynamoDB takes either.
 fn table(name: String) -> Result<String, ConfigError> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b);
-    if (3..=1024).contains(&name.len()) && name.bytes().all(legal) { Ok(name) } else { Err(wrong("LATCHKEY_TABLE", "is not the name or the ARN of a table")) }
+    if (3..=1024).contains(&name.len()) && name.bytes().all(legal) {
+        Ok(name)
+    } else {
+        Err(wrong("LATCHKEY_TABLE", "is not the name or the ARN of a table"))
+    }
 }
 
 fn endpoints(list: &str) -> Result<AllowedEndpoints, ConfigError> {
@@ -148,7 +152,8 @@ fn endpoints(list: &str) -> Result<AllowedEndpoints, ConfigError> {
     }
     let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).collect();
     let is_endpoint_id = |id: &String| {
-        id.strip_prefix("vpce-").is_some_and(|rest| (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        id.strip_prefix("vpce-")
+            .is_some_and(|rest| (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
     };
     if ids.iter().all(is_endpoint_id) {
         Ok(AllowedEndpoints::These(ids))
@@ -157,7 +162,12 @@ fn endpoints(list: &str) -> Result<AllowedEndpoints, ConfigError> {
     }
 }
 
-fn seconds(variable: &'static str, value: Option<String>, default: u32, bounds: &std::ops::RangeInclusive<u32>) -> Result<u32, ConfigError> {
+fn seconds(
+    variable: &'static str,
+    value: Option<String>,
+    default: u32,
+    bounds: &std::ops::RangeInclusive<u32>,
+) -> Result<u32, ConfigError> {
     match value.map(|value| value.parse()) {
         None => Ok(default),
         Some(Ok(seconds)) if bounds.contains(&seconds) => Ok(seconds),
@@ -171,7 +181,8 @@ fn rate_limit(value: Option<&str>) -> Result<Option<RateLimit>, ConfigError> {
         None => "20/60",
         Some(limit) => limit,
     };
-    let parsed = limit.split_once('/').and_then(|(urls, seconds)| Some(RateLimit { urls: urls.parse().ok()?, seconds: seconds.parse().ok()? }));
+    let parsed =
+        limit.split_once('/').and_then(|(urls, seconds)| Some(RateLimit { urls: urls.parse().ok()?, seconds: seconds.parse().ok()? }));
     match parsed {
         Some(limit) if (1..=1_000_000).contains(&limit.urls) && (1..=86_400).contains(&limit.seconds) => Ok(Some(limit)),
         Some(_) | None => Err(wrong("LATCHKEY_RATE_LIMIT", "is URLs per seconds, such as 20/60 (at most 1000000 per 86400), or off")),

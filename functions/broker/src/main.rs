@@ -33,7 +33,8 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 
 #[expect(clippy::print_stderr, reason = "a start that fails says why in one line, before there is a log")]
 fn main() -> ExitCode {
-    let result = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run()));
+    let result =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run()));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

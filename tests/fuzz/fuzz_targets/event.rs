@@ -1,0 +1,5 @@
+//! See `latchkey_tests::fuzz::event`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::event(data));
