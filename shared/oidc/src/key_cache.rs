@@ -45,8 +45,9 @@ pub const TABLE_REFRESH_AFTER: Duration = Duration::from_secs(4 * 60);
 /// a snapshot that nobody refreshes is not trusted for ever, however often it is read.
 pub const TRUST_FOR: Duration = Duration::from_secs(3600);
 
-/// The least time from one load to another that an unknown `kid` asks for, whether the first succeeded or failed. A stranger
-/// who invents key ids causes two loads a minute.
+/// The least time from one load that an unknown `kid` asks for to the next, whether the first succeeded or failed. A stranger
+/// who invents key ids causes two loads a minute. Loads for other reasons do not count, so that a key that is new just after
+/// one of them is found at once.
 pub const UNKNOWN_KEY_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The wait after the first failed load.
@@ -123,6 +124,8 @@ struct State {
     held: Option<Held>,
     /// The last load that ended.
     last: Option<Attempt>,
+    /// When the last load ended that an unknown `kid` asked for.
+    asked: Option<Moment>,
     /// How many loads failed since the last that did not.
     failures: u32,
 }
@@ -150,6 +153,15 @@ pub(crate) enum Phase {
     Due,
     Waiting,
     Expired,
+}
+
+/// Why keys are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// There are none, or they are old.
+    Age,
+    /// There are trusted ones, and a `kid` is not among them.
+    UnknownKey,
 }
 
 /// What to do about a `kid`.
@@ -206,10 +218,13 @@ impl State {
     }
 
     fn is_cooling_down(&self, now: Moment) -> bool {
-        self.last.is_some_and(|last| now.since(last.ended) < UNKNOWN_KEY_COOLDOWN)
+        self.asked.is_some_and(|asked| now.since(asked) < UNKNOWN_KEY_COOLDOWN)
     }
 
-    fn record(&mut self, loaded: Result<Loaded, KeyFailure>, now: Moment) -> Result<(), KeyFailure> {
+    fn record(&mut self, loaded: Result<Loaded, KeyFailure>, cause: Cause, now: Moment) -> Result<(), KeyFailure> {
+        if cause == Cause::UnknownKey {
+            self.asked = Some(now);
+        }
         let taken = loaded.and_then(|loaded| {
             let confirmed = loaded.fetched_at.map_or(now, |at| now.at(at));
             if !loaded.keys.is_usable() {
@@ -284,7 +299,8 @@ impl KeyCache {
             return fallback.ok_or(KeyFailure::OutOfTime);
         }
         // What came of it is not told here: with trusted keys a failure is no failure, and without it is in the state.
-        let _ = self.attempt(loader, clock, share).await;
+        let cause = if matches!(fallback, Some(Lookup::Unknown)) { Cause::UnknownKey } else { Cause::Age };
+        let _ = self.attempt(loader, clock, share, cause).await;
         drop(flight);
         self.read(|state| state.settle(Moment::now(clock), self.refresh_after, key_id))
     }
@@ -295,16 +311,16 @@ impl KeyCache {
     /// Why nothing was taken over. Keys that are held are still held.
     pub(crate) async fn load(&self, loader: &impl LoadKeys, clock: &impl Clock, budget: Duration) -> Result<Arc<KeySet>, KeyFailure> {
         let Ok(_flight) = tokio::time::timeout(budget, self.flight.lock()).await else { return Err(KeyFailure::OutOfTime) };
-        self.attempt(loader, clock, budget).await?;
+        self.attempt(loader, clock, budget, Cause::Age).await?;
         self.read(|state| state.held.as_ref().map(|held| Arc::clone(&held.keys))).ok_or(KeyFailure::OutOfTime)
     }
 
     /// One load, and its result recorded. Whoever calls holds the flight lock.
-    async fn attempt(&self, loader: &impl LoadKeys, clock: &impl Clock, budget: Duration) -> Result<(), KeyFailure> {
-        let mut unsettled = Unsettled { cache: self, clock, settled: false };
+    async fn attempt(&self, loader: &impl LoadKeys, clock: &impl Clock, budget: Duration, cause: Cause) -> Result<(), KeyFailure> {
+        let mut unsettled = Unsettled { cache: self, clock, cause, settled: false };
         let loaded = tokio::time::timeout(budget, loader.load(budget)).await.unwrap_or(Err(KeyFailure::OutOfTime));
         unsettled.settled = true;
-        self.record(loaded, Moment::now(clock))
+        self.record(loaded, cause, Moment::now(clock))
     }
 
     /// When the keys that are held came from the issuer, as an age.
@@ -321,8 +337,12 @@ impl KeyCache {
         self.read(|state| state.plan(now, self.refresh_after, key_id))
     }
 
-    fn record(&self, loaded: Result<Loaded, KeyFailure>, now: Moment) -> Result<(), KeyFailure> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).record(loaded, now)
+    fn record(&self, loaded: Result<Loaded, KeyFailure>, cause: Cause, now: Moment) -> Result<(), KeyFailure> {
+        self.write(|state| state.record(loaded, cause, now))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
@@ -336,13 +356,14 @@ impl KeyCache {
 struct Unsettled<'a, C: Clock> {
     cache: &'a KeyCache,
     clock: &'a C,
+    cause: Cause,
     settled: bool,
 }
 
 impl<C: Clock> Drop for Unsettled<'_, C> {
     fn drop(&mut self) {
         if !self.settled {
-            let _ = self.cache.record(Err(KeyFailure::OutOfTime), Moment::now(self.clock));
+            let _ = self.cache.record(Err(KeyFailure::OutOfTime), self.cause, Moment::now(self.clock));
         }
     }
 }
