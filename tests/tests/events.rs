@@ -38,11 +38,6 @@ fn names(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// How many calls STS and SageMaker have had. Opening a connection at start is none: it asks for nothing.
-fn calls(world: &World) -> usize {
-    world.stack.aws.captured().iter().filter(|captured| !captured.action.is_empty()).count()
-}
-
 /// What is wrong with an answer, by the rules of `events/README.md`.
 fn differences(expected: &Value, answer: &Answer) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -105,12 +100,12 @@ fn every_event_is_answered_as_expected() {
     assert!(cases.len() >= 50, "only {} events", cases.len());
     let mut wrong = Vec::new();
     for Case { name, event, expected } in &cases {
-        let (calls, records) = (calls(&world), emulator.records().len());
+        let (calls, records) = (world.stack.aws.captured().len(), emulator.records().len());
         let event = latchkey::event::fill_in(event, async |spec| Ok(world.token(spec))).now_or_never().unwrap().unwrap();
         let answer = emulator.invoke(&serde_json::from_str(&event).unwrap());
         wrong.extend(differences(expected, &answer).into_iter().map(|what| format!("{name}: {what}")));
 
-        let made = self::calls(&world) - calls;
+        let made = world.stack.aws.captured().len() - calls;
         if answer.status() >= 400 && made != 0 {
             wrong.push(format!("{name}: a refused request made {made} calls to STS or SageMaker"));
         }
