@@ -1,5 +1,7 @@
 //! The command as people and scripts use it: what it prints, its exit codes, and that what it prints works.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

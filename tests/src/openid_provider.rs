@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::process::Process;
@@ -110,4 +112,19 @@ pub struct ProviderToken {
     pub token: String,
     /// The key that signed it.
     pub kid: String,
+}
+
+impl ProviderToken {
+    /// The same token with another `iss`. Its signature is no longer right, and its key is not one of that issuer's.
+    ///
+    /// # Panics
+    /// When it is no token.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: &str) -> Self {
+        let parts: Vec<&str> = self.token.split('.').collect();
+        let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+        claims["iss"] = issuer.into();
+        self.token = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(claims.to_string()), parts[2]);
+        self
+    }
 }

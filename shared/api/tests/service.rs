@@ -1,5 +1,7 @@
 //! The API in front of the use case, over ports in memory: every row of the error table, one audit record each.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -218,7 +218,7 @@ impl UsageLedger for Table {
         let claim = hex(&claim);
         let pk = token_key(identity, token_id);
         // Rounded up: a mark never ends before the token does.
-        let until = until.unix_seconds().saturating_add(1);
+        let until = until.unix_millis().saturating_add(999).div_euclid(1000);
         attempts::run(REPEATABLE, attempts::deadline(budget, REPEATABLE), || {
             let request = self
                 .client

@@ -230,7 +230,7 @@ impl UrlIssuer for ScriptedIssuer {
             None => Ok(RoleSession {
                 role_arn: entitlement.role().map(ToString::to_string),
                 source_identity: entitlement.role().map(|_| source_identity(entitlement.principal().identity())),
-                aws_request_id: Some("sts-request".to_owned()),
+                aws_request_id: entitlement.role().map(|_| "sts-request".to_owned()),
                 credentials: (),
             }),
         }

@@ -1,5 +1,7 @@
 //! What is written, line by line.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
