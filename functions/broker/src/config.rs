@@ -153,7 +153,7 @@ fn endpoints(list: &str) -> Result<AllowedEndpoints, ConfigError> {
     let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).collect();
     let is_endpoint_id = |id: &String| {
         id.strip_prefix("vpce-")
-            .is_some_and(|rest| (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+            .is_some_and(|rest| (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
     };
     if ids.iter().all(is_endpoint_id) {
         Ok(AllowedEndpoints::These(ids))

@@ -11,7 +11,7 @@ use crate::algorithm::Algorithm;
 use crate::endpoint;
 use crate::json::{self, Object, Value};
 use crate::jwk::{KeyFault, VerifyingKey};
-use crate::key_set::{KeySet, Lookup, MAX_KEYS};
+use crate::key_set::{KeySet, MAX_KEYS};
 use crate::preset::{self, GENERAL, Preset};
 use crate::unverified::normal_media_type;
 
@@ -102,7 +102,7 @@ pub enum KeySource {
     },
     /// The configuration. They change with it.
     Inline {
-        /// The keys, every one of them usable and with a `kid` of its own.
+        /// The keys: at least one of them can be used.
         keys: KeySet,
     },
 }
@@ -374,7 +374,9 @@ fn read_key_source(section: &Section<'_>, issuer: &str) -> Result<KeySource, Con
     }
 }
 
-/// Keys that the operator wrote are all meant to be used: one that cannot be is a mistake to be told, not to be skipped.
+/// Keys are read one by one, as from an issuer: what is pasted here is mostly an issuer's published set, and such sets hold
+/// keys for encryption too. Those that are skipped are told when the keys are prepared; a set of which none can be used stops
+/// the start.
 fn read_inline_keys(section: &Section<'_>) -> Result<KeySet, ConfigError> {
     let list = section.list("keys")?.ok_or_else(|| section.fault("keys", "is required"))?;
     if list.is_empty() || list.len() > MAX_KEYS {
@@ -384,13 +386,15 @@ fn read_inline_keys(section: &Section<'_>) -> Result<KeySet, ConfigError> {
         Value::Object(object) => VerifyingKey::read(object),
         Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::List(_) => Err(KeyFault::Unreadable),
     }));
-    if let Some(skipped) = keys.skipped().first() {
-        return Err(section.fault(&format!("keys[{}]", skipped.index), skipped.fault));
+    if keys.is_usable() {
+        return Ok(keys);
     }
-    match keys.keys().iter().position(|key| matches!(keys.find(key.key_id()), Lookup::Ambiguous)) {
-        Some(index) => Err(section.fault(&format!("keys[{index}]"), "shares its kid with another key")),
-        None => Ok(keys),
-    }
+    Err(match keys.skipped().first() {
+        Some(skipped) => {
+            section.fault(&format!("keys[{}]", skipped.index), format_args!("{}, and no other key can be used", skipped.fault))
+        }
+        None => section.fault("keys", "has no kid that names one key"),
+    })
 }
 
 #[cfg(test)]
@@ -496,8 +500,11 @@ mod tests {
             (r#","jwks":{"source":"url","url":"keys"}"#, "[0].jwks.url: must begin with https://"),
             (r#","jwks":{"source":"inline"}"#, "[0].jwks.keys: is required"),
             (r#","jwks":{"source":"inline","keys":[]}"#, "[0].jwks.keys: must have 1 to 100 keys"),
-            (r#","jwks":{"source":"inline","keys":[1]}"#, "[0].jwks.keys[0]: unreadable"),
-            (r#","jwks":{"source":"inline","keys":[{"kty":"oct","kid":"k","k":"c2VjcmV0"}]}"#, "[0].jwks.keys[0]: has secret parts"),
+            (r#","jwks":{"source":"inline","keys":[1]}"#, "[0].jwks.keys[0]: unreadable, and no other key can be used"),
+            (
+                r#","jwks":{"source":"inline","keys":[{"kty":"oct","kid":"k","k":"c2VjcmV0"}]}"#,
+                "[0].jwks.keys[0]: has secret parts, and no other key can be used",
+            ),
         ] {
             assert_eq!(error_with(more), expected, "{more}");
         }
@@ -523,13 +530,16 @@ mod tests {
     }
 
     #[test]
-    fn inline_keys_are_all_usable() {
-        let good = [Pair::rsa(0).jwk("a", ""), Pair::p256().jwk("b", "")];
-        let KeySource::Inline { keys } = config(&issuer_json(&good, "")).keys else { panic!("inline") };
-        assert_eq!(keys.keys().len(), 2);
+    fn inline_keys_are_read_one_by_one() {
+        let keys = |keys: &[String]| match config(&issuer_json(keys, "")).keys {
+            KeySource::Inline { keys } => (keys.keys().len(), keys.skipped().len()),
+            KeySource::Table | KeySource::Url { .. } => panic!("inline"),
+        };
+        let good = Pair::rsa(0).jwk("a", "");
+        assert_eq!(keys(&[good.clone(), Pair::p256().jwk("b", "")]), (2, 0));
+        assert_eq!(keys(&[Pair::p256().jwk("b", r#","use":"enc""#), good.clone(), Pair::p256().jwk("c", r#","d":"x""#)]), (1, 2));
         let error = |keys: &[String]| error(&format!("[{}]", issuer_json(keys, "")));
-        assert_eq!(error(&[Pair::rsa(0).jwk("a", ""), Pair::p256().jwk("a", "")]), "[0].jwks.keys[0]: shares its kid with another key");
-        assert_eq!(error(&[Pair::rsa(0).jwk("a", ""), Pair::p256().jwk("b", r#","d":"x""#)]), "[0].jwks.keys[1]: has secret parts");
+        assert_eq!(error(&[good, Pair::p256().jwk("a", "")]), "[0].jwks.keys: has no kid that names one key");
         let (key, canary) = (Pair::rsa(0).jwk("a", r#","use":"enc""#), "AQAB");
         assert!(!error(&[key]).contains(canary), "no key material in an error");
     }
