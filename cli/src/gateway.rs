@@ -43,12 +43,14 @@ where
     Router::new().nest(&format!("/{STAGE}"), Router::new().fallback(serve::<A, S, U, C, K>).with_state(state))
 }
 
+type Shared<A, S, U, C, K> = Arc<Gateway<A, S, U, C, K>>;
+
 struct Gateway<A, S, U, C, K> {
     service: Arc<Service<A, S, U, C, K>>,
     account_id: String,
 }
 
-async fn serve<A, S, U, C, K>(State(gateway): State<Arc<Gateway<A, S, U, C, K>>>, request: Request) -> Response
+async fn serve<A, S, U, C, K>(State(gateway): State<Shared<A, S, U, C, K>>, request: Request) -> Response
 where
     A: Authenticator,
     S: GrantStore + UsageLedger,
