@@ -10,8 +10,11 @@ use latchkey_oidc::config::parse_issuers;
 use latchkey_oidc::key_set::KeySet;
 use latchkey_oidc::unverified::UnverifiedToken;
 
-/// Every target by name.
-pub const TARGETS: [(&str, fn(&[u8])); 6] =
+/// A target: its name, and what must hold.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 6] =
     [("event", event), ("bearer", bearer), ("token", token), ("key_set", key_set), ("item", item), ("issuers", issuers)];
 
 /// An event: its headers and its body are read too.
