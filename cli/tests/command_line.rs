@@ -143,6 +143,8 @@ fn grants_are_written_read_and_deleted() {
     for shown in ["demo-alice", "demo-bob", "d-demorisk/bob", "suspended", "disabled", "expired"] {
         assert!(out.contains(shown), "{shown} is not in\n{out}");
     }
+    let carols = out.lines().filter(|line| line.contains("demo-carol"));
+    assert!(carols.clone().count() == 2 && carols.into_iter().all(|line| line.contains("suspended")), "her own row and her grant");
     let (_, out, _) = dev.grants(&["list", "--issuer", "local", "--subject", "demo-carol", "--json"]);
     let states: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(states.len() == 2 && states.iter().all(|row| row["state"] == "suspended"));

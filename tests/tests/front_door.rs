@@ -39,7 +39,7 @@ impl Door {
         self.emulator.invoke(&launch(request_id, &self.world.token(user), None))
     }
 
-    /// A refusal as the contract has it; gives back its record.
+    /// A refusal as `openapi.yaml` has it; gives back its record.
     #[track_caller]
     fn refuses(&self, request_id: &str, answer: &Answer, status: u64, code: &str, reason: &str) -> Value {
         let record = self.emulator.record_of(request_id);

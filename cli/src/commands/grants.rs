@@ -70,15 +70,21 @@ async fn list(table: &str, filter: &ListFilter, json: bool) -> anyhow::Result<Ex
         }
         return Ok(ExitCode::SUCCESS);
     }
-    // A page at a time, so that memory stays bounded however large the table is. A subject's own row may be on another page
-    // than its grants; its standing is then listed as a row of its own and not in the state of its grants.
+    // A page at a time, so that memory stays bounded however large the table is. The rows of one subject come together and its
+    // own first, as `SUBJECT` sorts before `TARGET#`, so what it says is known when its grants come.
+    let mut subject: Option<(Identity, Standing)> = None;
     let mut next = None;
     loop {
         let page = table.list_all(next).await?;
         for row in &page.rows {
-            if issuer.is_none() || row.identity.as_ref().map(|identity| &identity.issuer) == issuer.as_ref() {
-                list_row(row, Standing::Active, json);
+            if issuer.is_some() && row.identity.as_ref().map(|identity| &identity.issuer) != issuer.as_ref() {
+                continue;
             }
+            if let (Some(identity), Some(standing)) = (&row.identity, row.standing()) {
+                subject = Some((identity.clone(), standing));
+            }
+            let own = subject.as_ref().filter(|(identity, _)| row.identity.as_ref() == Some(identity));
+            list_row(row, own.map_or(Standing::Active, |(_, standing)| *standing), json);
         }
         next = page.next;
         if next.is_none() {

@@ -90,9 +90,14 @@ fn environment_names() -> impl Iterator<Item = String> {
 }
 
 /// How long this invocation still has.
+///
+/// Lambda gives the deadline as Unix time in milliseconds. `cargo lambda watch` gives how many are left; such a number would be
+/// a moment in 1970 or soon after, which no clock of ours can be before.
 fn remaining(context: &Context, clock: &impl Clock) -> Duration {
+    const ONE_YEAR_AFTER_THE_EPOCH: u64 = 365 * 24 * 3600 * 1000;
     let now = u64::try_from(clock.now().unix_millis()).unwrap_or(0);
-    Duration::from_millis(context.deadline.saturating_sub(now)).min(GATEWAY_LIMIT)
+    let left = if context.deadline < ONE_YEAR_AFTER_THE_EPOCH { context.deadline } else { context.deadline.saturating_sub(now) };
+    Duration::from_millis(left).min(GATEWAY_LIMIT)
 }
 
 /// The account in the ARN of the function, which is where the function's own role is.

@@ -74,6 +74,8 @@ pub struct Service<A, S, U, C, K> {
 
 /// An answer before it is audited.
 enum Answer {
+    /// Nothing was decided, and nothing is recorded.
+    Undecided(ProxyResponse),
     Allowed(ProxyResponse),
     Denied(Denial, Option<Route>),
 }
@@ -100,12 +102,6 @@ where
         };
         let trail = Trail::new(AuditRecord::new(&request_id));
         let event = match event {
-            Ok(event)
-                if Route::at(event.resource.as_deref(), event.path.as_deref()) == Some(Route::Health)
-                    && event.http_method.as_deref() == Some(Route::Health.method()) =>
-            {
-                return response::health(&request_id);
-            }
             Ok(event) => event,
             Err(_) => {
                 let answer = Answer::Denied(Denial::new(Code::InvalidRequest, MALFORMED_EVENT), None);
@@ -131,15 +127,18 @@ where
             record.vpc_endpoint = origin.vpce_id.map(printable);
             record.source_ip = origin.source_ip.map(printable);
         });
-        if !is_allowed_endpoint {
+        let route = Route::at(event.resource.as_deref(), event.path.as_deref());
+        // Whether the service lives is no secret, and no VPC endpoint's business.
+        if !is_allowed_endpoint && route != Some(Route::Health) {
             return Answer::Denied(Denial::new(Code::NotPrivate, NOT_PRIVATE), None);
         }
-        let Some(route) = Route::at(event.resource.as_deref(), event.path.as_deref()) else {
+        let Some(route) = route else {
             return Answer::Denied(Denial::new(Code::NotFound, route::NO_PATH), None);
         };
         let own_account = account_id.or(context.account_id.as_deref()).unwrap_or_default();
         let call = Call { deadline, own_account, trail };
         match self.answer(route, event, call, request_id).await {
+            Ok(response) if route == Route::Health => Answer::Undecided(response),
             Ok(response) => Answer::Allowed(response),
             Err(denial) => Answer::Denied(denial, Some(route)),
         }
@@ -170,17 +169,20 @@ where
 
     /// Keeps the record of what was decided, and only then gives the answer.
     fn close(&self, answer: Answer, trail: &Trail, begun: Duration, request_id: &str) -> ProxyResponse {
+        if let Answer::Undecided(response) = answer {
+            return response;
+        }
         trail.note(|record| {
             record.time = self.broker.clock.now();
             record.durations_ms.total = milliseconds(self.broker.clock.monotonic().saturating_sub(begun));
             match &answer {
-                Answer::Allowed(_) => record.allow(),
+                Answer::Undecided(_) | Answer::Allowed(_) => record.allow(),
                 Answer::Denied(denial, _) => record.deny(denial),
             }
         });
         let kept = self.sink.record(&trail.snapshot());
         match (answer, kept) {
-            (Answer::Allowed(response), Ok(())) => response,
+            (Answer::Undecided(response), _) | (Answer::Allowed(response), Ok(())) => response,
             (Answer::Denied(denial, route), _) => problem::answer(&denial, route, request_id),
             // Nothing is opened without a trace.
             (Answer::Allowed(_), Err(_)) => problem::answer(&Denial::new(Code::Internal, NOT_AUDITED), None, request_id),

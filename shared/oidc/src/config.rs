@@ -1,4 +1,4 @@
-//! The trusted issuers, as the operator configures them (`LATCHKEY_ISSUERS`; contract, section 3).
+//! The trusted issuers, as the operator configures them (`LATCHKEY_ISSUERS`; `docs/configuration.md`).
 //!
 //! Reading is strict: an unknown member, a name given twice, a value out of bounds stops the start. A misspelt
 //! `required_claims` that is ignored would be a check that is not made.

@@ -38,7 +38,7 @@ pub struct PresetDefaults {
     pub tenant_pinned: bool,
 }
 
-/// The defaults without a preset (contract, section 3): any access or ID token that is not typed as something else.
+/// The defaults without a preset (`docs/configuration.md`): any access or ID token that is not typed as something else.
 pub const GENERAL: PresetDefaults = PresetDefaults {
     audience_claim: "aud",
     subject_claim: "sub",

@@ -1,6 +1,6 @@
 //! Key sets that someone else fetched, as a port: how the broker has keys without a way out of its network.
 //!
-//! A refresher outside the private subnets fetches each issuer's keys and keeps them in the table (contract, section 4,
+//! A refresher outside the private subnets fetches each issuer's keys and keeps them in the table (`docs/grants.md`,
 //! "keys"); the broker reads them from there.
 
 use std::fmt;

@@ -1,5 +1,5 @@
 //! Log lines: JSON under the names that Powertools for AWS Lambda uses (`level`, `message`, `timestamp`, `service`,
-//! `cold_start`, `function_request_id`, `xray_trace_id`, `correlation_id`), so that the queries an operator already has work.
+//! `cold_start`, `function_request_id`, `xray_trace_id`), so that the queries an operator already has work.
 //!
 //! Only events of this project's own crates are written. The libraries below it log requests as they send and receive them
 //! (at `trace`, the Lambda runtime writes whole events): tokens and URLs. No level lets those through.
