@@ -20,6 +20,7 @@ use latchkey_domain::identity::IssuerId;
 use latchkey_domain::item::{Item, Value as Attribute};
 use latchkey_domain::names::{Region, RoleArn};
 use latchkey_domain::ports::{AuthenticationError, RateLimit, Unavailable};
+use latchkey_domain::posture::PostureGate;
 use latchkey_domain::target::Kind;
 use latchkey_oidc::preset::Preset;
 use latchkey_oidc::refusal::{KeyFailure, TokenRefusal};
@@ -287,7 +288,14 @@ impl Scene {
             session_seconds: 28800,
         };
         let rules = Rules { terms, rate_limit: None, replay_guard: false };
-        let broker = Broker { authenticator: tokens.clone(), store: table.clone(), issuer: issuer.clone(), clock, rules };
+        let broker = Broker {
+            authenticator: tokens.clone(),
+            store: table.clone(),
+            issuer: issuer.clone(),
+            clock,
+            rules,
+            posture: PostureGate::default(),
+        };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into()]) };
         Self { service, tokens, table, issuer, sink, answers: Vec::new() }
     }

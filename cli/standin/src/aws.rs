@@ -27,7 +27,7 @@ use http::header;
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::names::{AccountId, Region, RoleArn};
 
-pub use self::world::{AuthMode, Caller, Credentials, Domain, Role, SourceIdentity, Status, UserProfile, World};
+pub use self::world::{AuthMode, Caller, Credentials, Domain, NetworkAccess, Role, SourceIdentity, Status, UserProfile, World};
 
 use self::error::{AwsError, Protocol, REQUEST_ID};
 use self::policy::{Policy, Verdict};

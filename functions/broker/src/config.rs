@@ -8,6 +8,7 @@ use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
 use latchkey_domain::names::RoleArn;
 use latchkey_domain::ports::RateLimit;
+use latchkey_domain::posture::PostureMode;
 use latchkey_oidc::config::IssuerConfig;
 use latchkey_telemetry::log::LogLevel;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub rate_limit: Option<RateLimit>,
     /// `LATCHKEY_REPLAY`
     pub replay_guard: bool,
+    /// `LATCHKEY_POSTURE`
+    pub posture: PostureMode,
     /// `LATCHKEY_LOG`
     pub log_level: LogLevel,
 }
@@ -118,21 +121,17 @@ impl Config {
                 Some("jti") => true,
                 Some(_) => return Err(wrong("LATCHKEY_REPLAY", "is off or jti")),
             },
+            posture: match optional("LATCHKEY_POSTURE").as_deref() {
+                None | Some("off") => PostureMode::Off,
+                Some("report") => PostureMode::Report,
+                Some("enforce") => PostureMode::Enforce,
+                Some(_) => return Err(wrong("LATCHKEY_POSTURE", "is off, report or enforce")),
+            },
             log_level: match optional("LATCHKEY_LOG") {
                 None => LogLevel::default(),
                 Some(level) => level.parse().map_err(|rule| wrong("LATCHKEY_LOG", format!("{rule}")))?,
             },
         })
-        .and_then(|config| posture(optional("LATCHKEY_POSTURE").as_deref()).map(|()| config))
-    }
-}
-
-/// The posture gate is not built yet: asking for it must not pass for having it.
-fn posture(value: Option<&str>) -> Result<(), ConfigError> {
-    match value {
-        None | Some("off") => Ok(()),
-        Some("report" | "enforce") => Err(wrong("LATCHKEY_POSTURE", "report and enforce are not in this version; only off")),
-        Some(_) => Err(wrong("LATCHKEY_POSTURE", "is off, report or enforce")),
     }
 }
 
@@ -208,7 +207,7 @@ mod tests {
         assert_eq!((config.role_arn, config.session_scope), (None, SessionScope::User));
         assert_eq!((config.url_seconds, config.session_seconds), (30, 28800));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 20, seconds: 60 }), false));
-        assert_eq!(config.log_level, LogLevel::default());
+        assert_eq!((config.posture, config.log_level), (PostureMode::Off, LogLevel::default()));
     }
 
     #[test]
@@ -221,13 +220,16 @@ mod tests {
             ("LATCHKEY_SESSION_SECONDS", "43200"),
             ("LATCHKEY_RATE_LIMIT", "1/1"),
             ("LATCHKEY_REPLAY", "jti"),
-            ("LATCHKEY_POSTURE", "off"),
+            ("LATCHKEY_POSTURE", "enforce"),
             ("LATCHKEY_LOG", "debug"),
         ])
         .unwrap();
         assert_eq!(config.endpoints, AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]));
         assert_eq!((config.session_scope, config.url_seconds, config.session_seconds), (SessionScope::Role, 5, 43200));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 1, seconds: 1 }), true));
+        assert_eq!(config.posture, PostureMode::Enforce);
+        assert_eq!(read(&[("LATCHKEY_POSTURE", "report")]).unwrap().posture, PostureMode::Report);
+        assert_eq!(read(&[("LATCHKEY_POSTURE", "off")]).unwrap().posture, PostureMode::Off);
         assert_eq!(read(&[("LATCHKEY_VPC_ENDPOINT_IDS", "any"), ("LATCHKEY_RATE_LIMIT", "off")]).unwrap().rate_limit, None);
     }
 
@@ -249,7 +251,7 @@ mod tests {
             ("LATCHKEY_SESSION_SECONDS", &["1799", "43201"]),
             ("LATCHKEY_RATE_LIMIT", &["20", "0/60", "20/0", "20/60/1", "-1/60", "on", "1/86401"]),
             ("LATCHKEY_REPLAY", &["on", "JTI"]),
-            ("LATCHKEY_POSTURE", &["on", "report", "enforce"]),
+            ("LATCHKEY_POSTURE", &["on", "Report", "enforced"]),
             ("LATCHKEY_LOG", &["verbose", "INFO"]),
         ] {
             for value in values {

@@ -11,6 +11,7 @@ use latchkey_domain::broker::{Broker, Rules};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::entitlement::Terms;
 use latchkey_domain::ports::AuditSink;
+use latchkey_domain::posture::PostureGate;
 use latchkey_oidc::verifier::Verifier;
 use latchkey_transport::Transport;
 
@@ -59,9 +60,10 @@ where
     let broker = Broker {
         authenticator: Verifier::new(config.issuers, transport, table.clone(), clock.clone()),
         store: table,
-        issuer: SageMaker::new(&clients, config.session_scope, clock.clone()),
+        issuer: SageMaker::new(&clients, config.session_scope, clock.clone()).with_posture(config.posture),
         clock,
         rules,
+        posture: PostureGate::new(config.posture),
     };
     Ok(Live { service: Service { broker, sink, endpoints: config.endpoints }, clients })
 }

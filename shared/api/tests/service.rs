@@ -18,6 +18,7 @@ use latchkey_domain::identity::IssuerId;
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::{Region, RoleArn};
 use latchkey_domain::ports::{AuthenticationError, RateLimit, Unavailable};
+use latchkey_domain::posture::{Finding, Inspection, NotReady, PostureGate, PostureMode};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const TOKEN: &str = "canary.token.alice";
@@ -44,7 +45,14 @@ impl World {
             session_seconds: 28800,
         };
         let rules = Rules { terms, rate_limit: Some(RateLimit { urls: 2, seconds: 60 }), replay_guard: false };
-        let broker = Broker { authenticator: tokens.clone(), store: table.clone(), issuer: issuer.clone(), clock: clock.clone(), rules };
+        let broker = Broker {
+            authenticator: tokens.clone(),
+            store: table.clone(),
+            issuer: issuer.clone(),
+            clock: clock.clone(),
+            rules,
+            posture: PostureGate::default(),
+        };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]) };
         Self { service, tokens, table, issuer, clock, sink }
     }
@@ -216,6 +224,7 @@ fn paths_and_methods() {
     let response = world.refuses(&event("DELETE", "/targets", "{}"), 405, Code::MethodNotAllowed, "route.no-such-method");
     assert_eq!(response.headers()["Allow"], "GET");
     world.refuses(&event("POST", "/health", "{}"), 405, Code::MethodNotAllowed, "route.no-such-method");
+    world.refuses(&event("POST", "/health", r#"{"requestContext":null}"#), 405, Code::MethodNotAllowed, "route.no-such-method");
 }
 
 #[test]
@@ -296,6 +305,136 @@ fn a_target_that_is_not_ready() {
     world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.no-key");
 }
 
+/// The world behind a posture gate, without a limit on uses.
+fn gated(mode: PostureMode) -> World {
+    let mut world = World::new();
+    world.service.broker.posture = PostureGate::new(mode);
+    world.service.broker.rules.rate_limit = None;
+    world
+}
+
+fn seen(findings: &[Finding], not_ready: Option<(&str, bool)>) -> Inspection {
+    let not_ready = not_ready.map(|(state, passes)| NotReady { state: state.to_owned(), passes });
+    Inspection { findings: findings.to_vec(), not_ready, aws_request_ids: vec!["domain-request".into(), "profile-request".into()] }
+}
+
+#[test]
+fn a_target_that_falls_short_is_refused_and_only_the_record_says_why() {
+    let world = gated(PostureMode::Enforce);
+    world.issuer.see(Ok(seen(&[Finding::NotVpcOnly, Finding::NoCustomerKey], None)));
+    let response = world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    assert!(!response.body().contains("domain.") && !response.body().contains("Vpc"), "{}", response.body());
+    assert_eq!(response.headers().get("Retry-After"), None);
+    let record = world.sink.records().pop().unwrap();
+    assert_eq!(record.findings, ["domain.not-vpc-only", "domain.no-customer-key"]);
+    assert_eq!(record.aws_request_ids.posture, ["domain-request", "profile-request"]);
+    assert!(record.durations_ms.posture.is_some() && record.url_sha256.is_none());
+    assert_eq!(world.issuer.calls(), ["open_session", "inspect"], "no URL was asked for");
+}
+
+#[test]
+fn what_the_gate_knows_it_refuses_without_a_call() {
+    let world = gated(PostureMode::Enforce);
+    world.issuer.see(Ok(seen(&[Finding::AuthModeNotIam], None)));
+    world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    world.issuer.see(Ok(seen(&[], None)));
+    world.clock.advance(Duration::from_secs(200));
+    world.tokens.insert(TOKEN, Ok(fakes::principal("okta", "alice", None, NOW.plus_seconds(900)).unwrap()));
+    world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    let record = world.sink.records().pop().unwrap();
+    assert_eq!(record.findings, ["domain.auth-mode-not-iam"]);
+    assert!(record.aws_request_ids.posture.is_empty() && record.durations_ms.posture.is_none());
+    assert_eq!(world.issuer.calls(), ["open_session", "inspect"], "only the first reached AWS");
+    // Five minutes after it was looked at, it is looked at again.
+    world.clock.advance(Duration::from_secs(100));
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    assert_eq!(world.issuer.calls()[2..], ["open_session", "inspect", "presign", "open_session", "presign"]);
+}
+
+#[test]
+fn a_target_that_is_not_in_service_is_not_ready_and_looked_at_again() {
+    let world = gated(PostureMode::Enforce);
+    world.issuer.see(Ok(seen(&[Finding::ProfileNotInService], Some(("Pending", true)))));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "posture.not-in-service");
+    assert_eq!(response.headers()["Retry-After"], "15");
+    assert!(response.body().contains(r#""state":"Pending""#), "{}", response.body());
+    assert_eq!(world.sink.records().pop().unwrap().findings, ["profile.not-in-service"]);
+    world.issuer.see(Ok(seen(&[Finding::DomainNotInService], Some(("Failed", false)))));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "posture.not-in-service");
+    assert_eq!(response.headers().get("Retry-After"), None, "waiting does not help");
+    // Nor does it where the target falls short besides.
+    world.issuer.see(Ok(seen(&[Finding::NotVpcOnly, Finding::ProfileNotInService], Some(("Pending", true)))));
+    let response = world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    assert!(!response.body().contains("Pending") && !response.headers().contains_key("Retry-After"));
+    world.issuer.see(Ok(seen(&[], None)));
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+}
+
+#[test]
+fn a_gate_that_reports_lets_everybody_through() {
+    let world = gated(PostureMode::Report);
+    world.issuer.see(Ok(seen(&[Finding::NotVpcOnly], None)));
+    for known in [false, true] {
+        let (response, record) = world.audited(&mint("{}"));
+        assert_eq!((response.status(), record.decision, record.reason), (200, Verdict::Allow, None));
+        assert_eq!(record.findings, ["domain.not-vpc-only"]);
+        assert_eq!(record.aws_request_ids.posture.is_empty(), known);
+    }
+    assert_eq!(world.issuer.calls(), ["open_session", "inspect", "presign", "open_session", "presign"]);
+    let world = gated(PostureMode::Report);
+    world.issuer.see(Ok(seen(&[Finding::ProfileNotInService], Some(("Pending", true)))));
+    let (response, record) = world.audited(&mint("{}"));
+    assert_eq!((response.status(), record.findings), (200, vec!["profile.not-in-service"]));
+}
+
+#[test]
+fn a_gate_that_cannot_look_is_closed_or_says_so() {
+    let denied = Denial::unavailable(Reason("sagemaker.access-denied")).with_aws_request_id(Some("denied-1".into()));
+    let gone = Denial::new(Code::TargetNotReady, Reason("sagemaker.not-found")).with_state("NotFound");
+
+    let world = gated(PostureMode::Enforce);
+    world.issuer.see(Err(denied.clone()));
+    world.refuses(&mint("{}"), 503, Code::Unavailable, "sagemaker.access-denied");
+    let record = world.sink.records().pop().unwrap();
+    assert_eq!((record.aws_request_ids.posture, record.findings), (vec!["denied-1".to_owned()], vec![]));
+    world.issuer.see(Err(gone));
+    world.refuses(&mint("{}"), 409, Code::TargetNotReady, "sagemaker.not-found");
+    world.issuer.see(Ok(seen(&[], None)));
+    assert_eq!(world.send(&mint("{}")).status(), 200, "a failure is not kept");
+
+    let world = gated(PostureMode::Report);
+    world.issuer.see(Err(denied));
+    for _ in 0..2 {
+        let (response, record) = world.audited(&mint("{}"));
+        assert_eq!((response.status(), record.findings), (200, vec!["posture.not-inspected"]));
+        assert_eq!((record.reason, record.detail.as_deref()), (None, Some("sagemaker.access-denied")));
+    }
+    assert_eq!(world.issuer.calls(), ["open_session", "inspect", "presign"].repeat(2));
+}
+
+#[test]
+fn a_gate_that_is_off_looks_at_nothing() {
+    let world = gated(PostureMode::Off);
+    world.issuer.see(Ok(seen(&Finding::ALL, None)));
+    let (response, record) = world.audited(&mint("{}"));
+    assert_eq!((response.status(), record.findings), (200, vec![]));
+    assert_eq!(world.issuer.calls(), ["open_session", "presign"]);
+}
+
+#[test]
+fn a_token_that_the_gate_refused_stays_good() {
+    let mut world = gated(PostureMode::Enforce);
+    world.service.broker.rules.replay_guard = true;
+    world.issuer.see(Ok(seen(&[Finding::NotVpcOnly], None)));
+    world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    world.service.broker.posture = PostureGate::new(PostureMode::Enforce);
+    world.issuer.see(Ok(seen(&[], None)));
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    world.refuses(&mint("{}"), 401, Code::InvalidToken, "token.replayed");
+}
+
 #[test]
 fn without_a_record_there_is_no_url() {
     let world = World::new();
@@ -335,7 +474,14 @@ fn a_panic_is_answered_and_audited() {
     }
     let World { service, sink, .. } = World::new();
     let Service { broker, endpoints, .. } = service;
-    let broker = Broker { authenticator: Panics, store: broker.store, issuer: broker.issuer, clock: broker.clock, rules: broker.rules };
+    let broker = Broker {
+        authenticator: Panics,
+        store: broker.store,
+        issuer: broker.issuer,
+        clock: broker.clock,
+        rules: broker.rules,
+        posture: broker.posture,
+    };
     let service = Service { broker, sink: sink.clone(), endpoints };
     let event = mint("{}");
     let invocation = Invocation { event: event.as_bytes(), id: "invocation-1", account_id: None, budget: Duration::from_secs(5) };

@@ -351,7 +351,7 @@ impl GrantAdmin {
         })
     }
 
-    /// Makes the table as the contract has it (keys `pk` and `sk`, on demand, TTL on `ttl`) and waits until it can be used; for
+    /// Makes the table (keys `pk` and `sk`, on demand, TTL on `ttl`) and waits until it can be used; for
     /// development. A deployment's table comes from its template.
     ///
     /// A table that is there already stays as it is. Gives back whether one was made.

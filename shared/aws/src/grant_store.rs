@@ -1,6 +1,6 @@
 //! The table: grants read consistently, uses counted exactly.
 //!
-//! Keys (the contract, section 4), `#` between their parts; an issuer id holds none, so no two things share a key:
+//! Keys (`docs/grants.md`), `#` between their parts; an issuer id holds none, so no two things share a key:
 //!
 //! | item | pk | sk |
 //! | --- | --- | --- |

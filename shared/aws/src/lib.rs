@@ -19,6 +19,7 @@
 //! | --- | --- | --- |
 //! | reads of the table, token marks | 3 | anything that may pass: time-outs, broken connections, throttles, 5xx |
 //! | the rate limit's count, taking a mark back | 3 | only what certainly did nothing: throttles, no connection |
+//! | looking at a target | 2 | anything that may pass: it changes nothing |
 //! | `AssumeRole`, presigning | 2 | anything that may pass; a session or URL that nobody received opens nothing |
 //!
 //! A pause lies between attempts (50 ms, then doubled, with jitter, or what the service asks for). When what is left is too

@@ -1,5 +1,6 @@
 //! Sessions under issuing roles: opened with STS, kept in memory for a while.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +46,8 @@ const ASSUME_ROLE: Policy = Policy { attempts: 2, each: Duration::from_millis(25
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SessionScope {
     /// Nobody: one session per user and resource, with the user as its `SourceIdentity` and a session policy that allows that
-    /// one resource. CloudTrail says who did what, and a bug in the broker cannot make a URL for anything else.
+    /// one resource; with the posture gate also to look at it. CloudTrail says who did what, and a bug in the broker cannot make
+    /// a URL for anything else.
     #[default]
     User,
     /// All users of a role: one session, without `SourceIdentity` and without a session policy, for roles whose trust does not
@@ -119,6 +121,7 @@ struct Session {
 pub struct RoleSessions<C> {
     sts: aws_sdk_sts::Client,
     scope: SessionScope,
+    may_inspect: bool,
     clock: C,
     cache: Mutex<Cache>,
 }
@@ -126,7 +129,14 @@ pub struct RoleSessions<C> {
 impl<C: Clock> RoleSessions<C> {
     /// Sessions from this STS. `clock` tells when they end.
     pub fn new(sts: aws_sdk_sts::Client, scope: SessionScope, clock: C) -> Self {
-        Self { sts, scope, clock, cache: Mutex::new(Cache::default()) }
+        Self { sts, scope, may_inspect: false, clock, cache: Mutex::new(Cache::default()) }
+    }
+
+    /// Whether new sessions may also look at what they are for, as the posture gate does.
+    #[must_use]
+    pub const fn may_inspect(mut self, may_inspect: bool) -> Self {
+        self.may_inspect = may_inspect;
+        self
     }
 
     /// The session for what the entitlement allows: the function's own role where it names none, one from the cache, or a new
@@ -151,7 +161,11 @@ impl<C: Clock> RoleSessions<C> {
         let (session, aws_request_id) = match cached {
             Some(session) => (session, None),
             None => {
-                let (session, request_id) = self.assume(key, entitlement.grant().target.presign_action(), budget).await?;
+                let policy = match &key.user {
+                    Some(user) => Some(session_policy(&self.permissions(entitlement, role, &user.resource_arn))?),
+                    None => None,
+                };
+                let (session, request_id) = self.assume(key, policy, budget).await?;
                 let session = Arc::new(session);
                 self.cache().put(Arc::clone(&session), self.clock.now());
                 (session, request_id)
@@ -172,11 +186,17 @@ impl<C: Clock> RoleSessions<C> {
         }
     }
 
-    async fn assume(&self, key: Key, action: &str, budget: Duration) -> Result<(Session, Option<String>), Denial> {
-        let policy = match &key.user {
-            Some(user) => Some(session_policy(action, &user.resource_arn)?),
-            None => None,
-        };
+    /// What a session for this may do: each action with its one resource.
+    fn permissions(&self, entitlement: &Entitlement, role: &RoleArn, resource_arn: &str) -> Vec<(&'static str, String)> {
+        let target = &entitlement.grant().target;
+        let mut permissions = vec![(target.presign_action(), resource_arn.to_owned())];
+        if self.may_inspect {
+            permissions.extend(target.inspect_permissions(entitlement.region(), role.account_id()));
+        }
+        permissions
+    }
+
+    async fn assume(&self, key: Key, policy: Option<String>, budget: Duration) -> Result<(Session, Option<String>), Denial> {
         let output = attempts::run(ASSUME_ROLE, attempts::deadline(budget, ASSUME_ROLE), || {
             let user = key.user.as_ref().map(|user| user.source_identity.as_str());
             let request = self
@@ -214,31 +234,34 @@ impl<C> fmt::Debug for RoleSessions<C> {
     }
 }
 
-/// A policy of one statement: this action on this resource and nothing else. What a session may do is what both this and the
-/// role's own policies allow.
+/// A policy of one statement for each of these: this action on this resource, and nothing else. What a session may do is what
+/// both this and the role's own policies allow.
 ///
 /// SageMaker compares profile names without case, and what ARN it then asks IAM about is not documented, so the ARN stands
 /// there as the grant has it and, where that differs, in lower case: both name the same profile.
-fn session_policy(action: &str, resource_arn: &str) -> Result<String, Denial> {
+fn session_policy(permissions: &[(&str, String)]) -> Result<String, Denial> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Policy<'a> {
         version: &'a str,
-        statement: [Statement<'a>; 1],
+        statement: Vec<Statement<'a>>,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Statement<'a> {
         effect: &'a str,
         action: &'a str,
-        resource: Vec<&'a str>,
+        resource: Vec<Cow<'a, str>>,
     }
-    let lower_case = resource_arn.to_ascii_lowercase();
-    let mut resource = vec![resource_arn];
-    if lower_case != resource_arn {
-        resource.push(&lower_case);
-    }
-    let policy = Policy { version: "2012-10-17", statement: [Statement { effect: "Allow", action, resource }] };
+    let statement = permissions.iter().map(|(action, resource_arn)| {
+        let lower_case = resource_arn.to_ascii_lowercase();
+        let mut resource = vec![Cow::Borrowed(resource_arn.as_str())];
+        if lower_case != *resource_arn {
+            resource.push(Cow::Owned(lower_case));
+        }
+        Statement { effect: "Allow", action, resource }
+    });
+    let policy = Policy { version: "2012-10-17", statement: statement.collect() };
     // Strings alone: it cannot fail.
     serde_json::to_string(&policy).map_err(|_| Failure::new(crate::failure::Kind::NotSent, false).into_denial(reason))
 }
@@ -360,13 +383,27 @@ mod tests {
     fn the_session_policy_allows_one_action_on_one_resource() {
         let arn = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane";
         assert_eq!(
-            session_policy("sagemaker:CreatePresignedDomainUrl", arn).unwrap(),
+            session_policy(&[("sagemaker:CreatePresignedDomainUrl", arn.to_owned())]).unwrap(),
             format!(
                 r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"sagemaker:CreatePresignedDomainUrl","Resource":["{arn}"]}}]}}"#
             )
         );
-        let mixed = session_policy("a:b", "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane").unwrap();
+        let jane = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane";
+        let mixed = session_policy(&[("a:b", jane.to_owned())]).unwrap();
         assert!(mixed.ends_with(r#""Resource":["arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane","arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane"]}]}"#), "{mixed}");
+    }
+
+    /// STS takes 2048 characters at most.
+    #[test]
+    fn the_longest_session_policy_fits() {
+        let account = "arn:aws-us-gov:sagemaker:ap-southeast-99:123456789012";
+        let profile = format!("{account}:user-profile/d-{}/{}", "x".repeat(61), "X".repeat(63));
+        let policy = session_policy(&[
+            ("sagemaker:CreatePresignedDomainUrl", profile.clone()),
+            ("sagemaker:DescribeDomain", format!("{account}:domain/d-{}", "x".repeat(61))),
+            ("sagemaker:DescribeUserProfile", profile),
+        ]);
+        assert!(policy.unwrap().len() <= 2048);
     }
 
     #[test]

@@ -1,15 +1,17 @@
-//! Presigned URLs from SageMaker.
+//! Presigned URLs from SageMaker, and what it says of their targets.
 
 use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_sagemaker::config::IdentityCache;
 use aws_sdk_sagemaker::operation::RequestId as _;
+use aws_sdk_sagemaker::types::{AppNetworkAccessType, AuthMode, DomainStatus, UserProfileStatus};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::decision::{Code, Denial};
 use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::names::Region;
 use latchkey_domain::ports::{Issued, RoleSession, UrlIssuer};
+use latchkey_domain::posture::{Inspection, PostureMode, StudioFacts};
 use latchkey_domain::presigned_url::{HostRule, PresignedUrl};
 use latchkey_domain::target::Target;
 
@@ -30,6 +32,9 @@ const NOT_FOUND_STATE: &str = "NotFound";
 /// A URL that was made and never received opens nothing for anybody, so making it again does no harm.
 const PRESIGN: Policy = Policy { attempts: 2, each: Duration::from_millis(2500), whole: Duration::from_secs(5), harmless_twice: true };
 
+/// Looking changes nothing. It takes less than making the URL may, which comes after it.
+const DESCRIBE: Policy = Policy { attempts: 2, each: Duration::from_millis(1500), whole: Duration::from_secs(3), harmless_twice: true };
+
 /// SageMaker, and the sessions to call it under.
 ///
 /// One client for all regions and roles: a call names the region and brings the session's credentials along. A client for
@@ -39,6 +44,7 @@ pub struct SageMaker<C> {
     own_region: Region,
     host_rule: HostRule,
     sessions: RoleSessions<C>,
+    posture: PostureMode,
 }
 
 impl<C: Clock> SageMaker<C> {
@@ -49,7 +55,14 @@ impl<C: Clock> SageMaker<C> {
             own_region: clients.region().clone(),
             host_rule: clients.host_rule(),
             sessions: RoleSessions::new(clients.sts(), scope, clock),
+            posture: PostureMode::Off,
         }
+    }
+
+    /// The same for a posture gate that does this: unless it is off, sessions may look at their targets.
+    #[must_use]
+    pub fn with_posture(self, mode: PostureMode) -> Self {
+        Self { sessions: self.sessions.may_inspect(mode.inspects()), posture: mode, ..self }
     }
 
     /// What a call needs beyond the client's own: the session's credentials and the target's region, where they differ.
@@ -67,6 +80,13 @@ impl<C: Clock> SageMaker<C> {
             builder = builder.region(aws_sdk_sagemaker::config::Region::new(region.as_str().to_owned()));
         }
         Some(builder)
+    }
+
+    /// A session can be revoked, or the role changed, before it ends. The next request opens a new one.
+    fn forget_if_refused(&self, session: &RoleSession<SessionCredentials>, failure: &Failure) {
+        if matches!(failure.kind, Kind::AccessDenied | Kind::Credentials) {
+            self.sessions.forget(&session.credentials);
+        }
     }
 
     /// Calls SageMaker for the URL of this kind of target: the URL, and the id of the request.
@@ -104,6 +124,47 @@ impl<C: Clock> SageMaker<C> {
         })
         .await
     }
+
+    /// Asks SageMaker about the domain and the user profile, side by side.
+    async fn inspect_studio(
+        &self,
+        (domain_id, user_profile_name): (&str, &str),
+        overrides: Option<&aws_sdk_sagemaker::config::Builder>,
+        budget: Duration,
+    ) -> Result<Inspection, Failure> {
+        let deadline = attempts::deadline(budget, DESCRIBE);
+        let domain = attempts::run(DESCRIBE, deadline, || {
+            let (request, overrides) = (self.client.describe_domain().domain_id(domain_id), overrides.cloned());
+            async move {
+                Ok(match overrides {
+                    Some(overrides) => request.customize().config_override(overrides).send().await?,
+                    None => request.send().await?,
+                })
+            }
+        });
+        let profile = attempts::run(DESCRIBE, deadline, || {
+            let request = self.client.describe_user_profile().domain_id(domain_id).user_profile_name(user_profile_name);
+            let overrides = overrides.cloned();
+            async move {
+                Ok(match overrides {
+                    Some(overrides) => request.customize().config_override(overrides).send().await?,
+                    None => request.send().await?,
+                })
+            }
+        });
+        // Both to their end: which of two failures is told does not hang on which came first.
+        let (domain, profile) = futures_util::future::join(domain, profile).await;
+        let (domain, profile) = (domain?, profile?);
+        let facts = StudioFacts {
+            auth_mode: domain.auth_mode.as_ref().map(AuthMode::as_str),
+            network_access: domain.app_network_access_type.as_ref().map(AppNetworkAccessType::as_str),
+            kms_key: domain.kms_key_id(),
+            domain_status: domain.status.as_ref().map(DomainStatus::as_str),
+            profile_status: profile.status.as_ref().map(UserProfileStatus::as_str),
+        };
+        let request_ids = [domain.request_id(), profile.request_id()];
+        Ok(Inspection { aws_request_ids: request_ids.into_iter().flatten().filter_map(printable).collect(), ..facts.judge() })
+    }
 }
 
 /// Lifetimes as the SDK takes them. The domain's bounds end at 43200.
@@ -118,6 +179,28 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
         self.sessions.open(entitlement, budget).await
     }
 
+    async fn inspect(
+        &self,
+        entitlement: &Entitlement,
+        session: &RoleSession<SessionCredentials>,
+        budget: Duration,
+    ) -> Result<Inspection, Denial> {
+        let overrides = self.overrides(entitlement.region(), &session.credentials);
+        let looking = match &entitlement.grant().target {
+            Target::Studio { domain_id, user_profile_name } => {
+                self.inspect_studio((domain_id.as_str(), user_profile_name.as_str()), overrides.as_ref(), budget)
+            }
+        };
+        looking.await.map_err(|failure| {
+            // Where the gate only reports, the URL is asked for next and shows whether the session is to blame; a role that
+            // merely may not look would otherwise need a new session for every URL.
+            if self.posture == PostureMode::Enforce {
+                self.forget_if_refused(session, &failure);
+            }
+            denial(failure)
+        })
+    }
+
     async fn presign(
         &self,
         entitlement: &Entitlement,
@@ -125,10 +208,7 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
         budget: Duration,
     ) -> Result<Issued, Denial> {
         let (url, aws_request_id) = self.call(entitlement, &session.credentials, budget).await.map_err(|failure| {
-            if matches!(failure.kind, Kind::AccessDenied | Kind::Credentials) {
-                // A session can be revoked, or the role changed, before it ends. The next request opens a new one.
-                self.sessions.forget(&session.credentials);
-            }
+            self.forget_if_refused(session, &failure);
             denial(failure)
         })?;
         let Some(url) = url.filter(|url| !url.is_empty()) else {
@@ -161,6 +241,7 @@ impl<C> fmt::Debug for SageMaker<C> {
             .field("own_region", &self.own_region.as_str())
             .field("host_rule", &self.host_rule)
             .field("sessions", &self.sessions)
+            .field("posture", &self.posture)
             .finish_non_exhaustive()
     }
 }

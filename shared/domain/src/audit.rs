@@ -55,7 +55,7 @@ pub struct AuditRecord {
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// More on why.
+    /// More on why. With the finding `posture.not-inspected`, why it could not be looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The trusted issuer's id. In a refusal with `invalid-token` it is what the token claimed.
@@ -91,6 +91,9 @@ pub struct AuditRecord {
     /// The source identity that CloudTrail shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<String>,
+    /// How the target falls short, where the posture gate has looked at it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<&'static str>,
     /// SHA-256 of the URL, lowercase hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url_sha256: Option<String>,
@@ -128,6 +131,9 @@ pub struct AwsRequestIds {
     /// Of `AssumeRole`; absent when a session was already open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sts: Option<String>,
+    /// Of the calls that looked at the target; absent when its findings were known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub posture: Vec<String>,
     /// Of the call that makes the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sagemaker: Option<String>,
@@ -138,7 +144,7 @@ pub struct AwsRequestIds {
 
 impl AwsRequestIds {
     const fn is_empty(&self) -> bool {
-        self.sts.is_none() && self.sagemaker.is_none() && self.dynamodb.is_none()
+        self.sts.is_none() && self.posture.is_empty() && self.sagemaker.is_none() && self.dynamodb.is_none()
     }
 }
 
@@ -160,6 +166,9 @@ pub struct Durations {
     /// Opening the role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session: Option<f64>,
+    /// Looking at the target, for the posture gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posture: Option<f64>,
     /// Making the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presign: Option<f64>,
@@ -190,6 +199,7 @@ impl AuditRecord {
             resource_arn: None,
             role: None,
             source_identity: None,
+            findings: Vec::new(),
             url_sha256: None,
             url_seconds: None,
             session_seconds: None,

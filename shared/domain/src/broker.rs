@@ -4,11 +4,12 @@
 //! 2. the caller's grant is read and decided on
 //! 3. the use is counted, and with the replay guard the token marked
 //! 4. the role session is opened
-//! 5. the URL is made
+//! 5. with the posture gate the target is looked at
+//! 6. the URL is made
 //!
-//! Whatever refuses does so before step 4, so that a refused request causes no call to STS or SageMaker. Each step writes
-//! what it learns into the audit record as it learns it, so that a refusal, or a request that is cut off, leaves all that
-//! was known.
+//! Whatever refuses does so before step 4, so that a refused request causes no call to STS or SageMaker. The posture gate is
+//! the exception, since looking takes calls; what it has seen lately it refuses before step 4 too. Each step writes what it
+//! learns into the audit record as it learns it, so that a refusal, or a request that is cut off, leaves all that was known.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,11 +17,14 @@ use std::time::Duration;
 use crate::attribution::source_identity;
 use crate::audit::AuditRecord;
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::decision::{Code, Denial, Reason};
+use crate::decision::{Code, Denial, RETRY_AFTER_NOT_READY, Reason};
 use crate::entitlement::{self, TargetView, Terms, Wish};
 use crate::identity::Principal;
 use crate::names::TargetName;
-use crate::ports::{Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, UrlIssuer, UsageLedger};
+use crate::ports::{
+    Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, RoleSession, UrlIssuer, UsageLedger,
+};
+use crate::posture::{Door, Finding, Inspection, PostureGate, PostureMode};
 use crate::token::BearerToken;
 
 /// The rate limit is used up.
@@ -29,11 +33,15 @@ pub const RATE_LIMITED: Reason = Reason("usage.rate-limited");
 pub const REPLAYED: Reason = Reason("token.replayed");
 /// The replay guard is on and the token has no id.
 pub const NO_TOKEN_ID: Reason = Reason("token.jti-missing");
+/// The posture gate refuses the target.
+pub const NOT_COMPLIANT: Reason = Reason("posture.not-compliant");
+/// The target is not in service.
+pub const NOT_IN_SERVICE: Reason = Reason("posture.not-in-service");
 /// No time was left for the next step.
 pub const OUT_OF_TIME: Reason = Reason("deadline.passed");
 
 /// Every reason of this module.
-pub const REASONS: &[Reason] = &[RATE_LIMITED, REPLAYED, NO_TOKEN_ID, OUT_OF_TIME];
+pub const REASONS: &[Reason] = &[RATE_LIMITED, REPLAYED, NO_TOKEN_ID, NOT_COMPLIANT, NOT_IN_SERVICE, OUT_OF_TIME];
 
 /// Below this, a step is not begun: no AWS call ends in less, and a call that is cut off may still have had its effect.
 const SHORTEST_STEP: Duration = Duration::from_millis(20);
@@ -100,6 +108,8 @@ pub struct Broker<A, S, U, C> {
     pub clock: C,
     /// The rules.
     pub rules: Rules,
+    /// Looks at targets before it lets them be opened.
+    pub posture: PostureGate,
 }
 
 /// What surrounds one request.
@@ -177,7 +187,7 @@ where
 
         self.count(&entitlement, now, deadline, trail).await?;
         let claimed = self.claim(&entitlement, now, deadline, trail).await?;
-        let result = self.issue(&entitlement, deadline, trail).await;
+        let result = self.issue(&entitlement, call).await;
         if result.is_err()
             && let Some(token_id) = claimed
         {
@@ -232,7 +242,18 @@ where
         }
     }
 
-    async fn issue(&self, entitlement: &entitlement::Entitlement, deadline: Deadline, trail: &Trail) -> Result<Minted, Denial> {
+    async fn issue(&self, entitlement: &entitlement::Entitlement, call: Call<'_>) -> Result<Minted, Denial> {
+        let Call { deadline, own_account, trail } = call;
+        let door = self
+            .posture
+            .mode()
+            .inspects()
+            .then(|| Door { resource_arn: entitlement.resource_arn(own_account), role: entitlement.role().cloned() });
+        let known = door.as_ref().and_then(|door| self.posture.findings(door, self.clock.now()));
+        if let Some(findings) = &known {
+            self.judge(&Inspection { findings: findings.clone(), ..Inspection::default() }, trail)?;
+        }
+
         let opening = self.issuer.open_session(entitlement, self.budget(deadline)?);
         let session = self.timed(trail, |d| &mut d.role_session, opening).await.inspect_err(|denial| {
             trail.note(|record| {
@@ -246,6 +267,9 @@ where
             record.url_seconds = Some(entitlement.url_seconds());
             record.session_seconds = Some(entitlement.session_seconds());
         });
+        if let (Some(door), None) = (door, known) {
+            self.inspect(door, entitlement, &session, deadline, trail).await?;
+        }
 
         let asked_at = self.clock.now();
         let presigning = self.issuer.presign(entitlement, &session, self.budget(deadline)?);
@@ -266,6 +290,54 @@ where
             region: entitlement.region().to_string(),
             issued,
         })
+    }
+
+    /// Looks at the target and keeps what was seen.
+    ///
+    /// Where the gate only reports, looking costs nobody a URL: it gets half of the time that is left, and may fail.
+    async fn inspect(
+        &self,
+        door: Door,
+        entitlement: &entitlement::Entitlement,
+        session: &RoleSession<U::Credentials>,
+        deadline: Deadline,
+        trail: &Trail,
+    ) -> Result<(), Denial> {
+        let budget = self.budget(deadline)?;
+        let enforces = self.posture.mode() == PostureMode::Enforce;
+        let looking = self.issuer.inspect(entitlement, session, if enforces { budget } else { budget / 2 });
+        match self.timed(trail, |d| &mut d.posture, looking).await {
+            Ok(inspection) => {
+                trail.note(|record| record.aws_request_ids.posture.clone_from(&inspection.aws_request_ids));
+                self.posture.keep(door, &inspection, self.clock.now());
+                self.judge(&inspection, trail)
+            }
+            Err(denial) => {
+                trail.note(|record| record.aws_request_ids.posture.extend(denial.aws_request_id.clone()));
+                if enforces {
+                    return Err(denial);
+                }
+                trail.note(|record| {
+                    record.findings = vec![Finding::NotInspected.as_str()];
+                    record.detail = Some(denial.reason.to_string());
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes down what was seen, and decides on it. Whatever waiting does not change comes first.
+    fn judge(&self, inspection: &Inspection, trail: &Trail) -> Result<(), Denial> {
+        trail.note(|record| record.findings = inspection.findings.iter().map(|finding| finding.as_str()).collect());
+        if self.posture.mode() != PostureMode::Enforce {
+            return Ok(());
+        }
+        if inspection.is_unsound() {
+            return Err(Denial::new(Code::TargetNotCompliant, NOT_COMPLIANT));
+        }
+        let Some(not_ready) = &inspection.not_ready else { return Ok(()) };
+        let denial = Denial::new(Code::TargetNotReady, NOT_IN_SERVICE).with_state(not_ready.state.clone());
+        Err(if not_ready.passes { denial.with_retry_after(RETRY_AFTER_NOT_READY) } else { denial })
     }
 
     /// What a step may take: all that is left. A step is not begun when it could not end.

@@ -149,6 +149,10 @@ impl Denial {
     }
 }
 
+/// Seconds that a caller is asked to wait for a target whose state passes by itself: a user profile is made in about that
+/// time, and whoever looks sooner looks twice.
+pub const RETRY_AFTER_NOT_READY: u32 = 15;
+
 /// Seconds that a caller is asked to wait when a dependency did not answer: long enough for a throttle to pass, short
 /// enough for a person to wait for.
 pub const RETRY_AFTER_UNAVAILABLE: u32 = 5;

@@ -18,6 +18,7 @@ use crate::ports::{
     Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, RoleSession, Unavailable, UrlIssuer,
     UsageLedger,
 };
+use crate::posture::Inspection;
 use crate::presigned_url::{HostRule, PresignedUrl};
 use crate::subject::SUBJECT_SORT_KEY;
 use crate::token::BearerToken;
@@ -192,6 +193,7 @@ pub struct ScriptedIssuer(Arc<Mutex<Script>>);
 #[derive(Debug, Default)]
 struct Script {
     session: Option<Denial>,
+    inspection: Option<Result<Inspection, Denial>>,
     presign: Option<Denial>,
     calls: Vec<&'static str>,
 }
@@ -206,6 +208,11 @@ impl ScriptedIssuer {
     /// Refuses sessions from now on, or opens them.
     pub fn refuse_session(&self, denial: Option<Denial>) {
         lock(&self.0).session = denial;
+    }
+
+    /// Sees this in every target from now on, or fails to look. Without it, every target is sound.
+    pub fn see(&self, inspection: Result<Inspection, Denial>) {
+        lock(&self.0).inspection = Some(inspection);
     }
 
     /// Refuses URLs from now on, or makes them.
@@ -234,6 +241,12 @@ impl UrlIssuer for ScriptedIssuer {
                 credentials: (),
             }),
         }
+    }
+
+    async fn inspect(&self, _: &Entitlement, _: &RoleSession<()>, _: Duration) -> Result<Inspection, Denial> {
+        let mut script = lock(&self.0);
+        script.calls.push("inspect");
+        script.inspection.clone().unwrap_or_else(|| Ok(Inspection::default()))
     }
 
     async fn presign(&self, entitlement: &Entitlement, _: &RoleSession<()>, _: Duration) -> Result<Issued, Denial> {

@@ -24,6 +24,7 @@ pub mod identity;
 pub mod item;
 pub mod names;
 pub mod ports;
+pub mod posture;
 pub mod presigned_url;
 pub mod subject;
 pub mod target;

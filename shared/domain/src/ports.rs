@@ -10,6 +10,7 @@ use crate::decision::{Denial, Reason};
 use crate::entitlement::{Entitlement, SubjectRecord};
 use crate::identity::{Identity, IssuerId, Principal};
 use crate::names::TargetName;
+use crate::posture::Inspection;
 use crate::presigned_url::PresignedUrl;
 use crate::token::BearerToken;
 
@@ -143,6 +144,18 @@ pub trait UrlIssuer: Send + Sync {
         entitlement: &Entitlement,
         budget: Duration,
     ) -> impl Future<Output = Result<RoleSession<Self::Credentials>, Denial>> + Send;
+
+    /// Looks at the target under that session, for the posture gate.
+    ///
+    /// # Errors
+    /// It could not be looked at: [`crate::decision::Code::TargetNotReady`] when it does not exist, otherwise mostly
+    /// [`crate::decision::Code::Unavailable`]. How it falls short, and that it is not in service, is no error.
+    fn inspect(
+        &self,
+        entitlement: &Entitlement,
+        session: &RoleSession<Self::Credentials>,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Inspection, Denial>> + Send;
 
     /// Makes the URL under that session, with both lifetimes set, and checks its host.
     ///

@@ -84,4 +84,17 @@ impl Target {
             Self::Studio { .. } => "sagemaker:CreatePresignedDomainUrl",
         }
     }
+
+    /// The IAM actions that look at it for the posture gate, each with the ARN that it is asked about.
+    ///
+    /// Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SageMaker".
+    pub fn inspect_permissions(&self, region: &Region, account_id: &str) -> Vec<(&'static str, String)> {
+        let partition = region.partition().as_str();
+        match self {
+            Self::Studio { domain_id, .. } => vec![
+                ("sagemaker:DescribeDomain", format!("arn:{partition}:sagemaker:{region}:{account_id}:domain/{domain_id}")),
+                ("sagemaker:DescribeUserProfile", self.resource_arn(region, account_id)),
+            ],
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub struct Metrics {
     replay: Option<f64>,
     #[serde(rename = "RoleSessionDuration", skip_serializing_if = "Option::is_none")]
     role_session: Option<f64>,
+    #[serde(rename = "PostureDuration", skip_serializing_if = "Option::is_none")]
+    posture: Option<f64>,
     #[serde(rename = "PresignDuration", skip_serializing_if = "Option::is_none")]
     presign: Option<f64>,
     #[serde(rename = "KeyAge", skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,7 @@ pub fn metrics(record: &AuditRecord) -> Metrics {
         ("RateLimitDuration", durations.rate_limit),
         ("ReplayDuration", durations.replay),
         ("RoleSessionDuration", durations.role_session),
+        ("PostureDuration", durations.posture),
         ("PresignDuration", durations.presign),
     ];
     others.extend(steps.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| milliseconds(name)));
@@ -112,6 +115,7 @@ pub fn metrics(record: &AuditRecord) -> Metrics {
         rate_limit: durations.rate_limit,
         replay: durations.replay,
         role_session: durations.role_session,
+        posture: durations.posture,
         presign: durations.presign,
         key_age: record.key_age_seconds,
     }

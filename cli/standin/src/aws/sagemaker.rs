@@ -1,6 +1,8 @@
 //! SageMaker: AWS JSON 1.1. One file for each action.
 
 mod create_presigned_domain_url;
+mod describe_domain;
+mod describe_user_profile;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +25,11 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 type Action = fn(&Call<'_>, Members) -> Result<Value, AwsError>;
 
 /// Every action that the stand-in knows.
-const ACTIONS: &[(&str, Action)] = &[("CreatePresignedDomainUrl", create_presigned_domain_url::answer)];
+const ACTIONS: &[(&str, Action)] = &[
+    ("CreatePresignedDomainUrl", create_presigned_domain_url::answer),
+    ("DescribeDomain", describe_domain::answer),
+    ("DescribeUserProfile", describe_user_profile::answer),
+];
 
 pub(super) fn action(wire: &Request<'_>) -> String {
     target(wire).unwrap_or_default().to_owned()

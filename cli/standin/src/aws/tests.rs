@@ -158,6 +158,13 @@ impl Fixture {
         send(self.aws.address(), self.presign_request(credentials, &input.to_string())).await.unwrap()
     }
 
+    /// Any action of SageMaker's.
+    async fn sagemaker(&self, credentials: &Credentials, action: &str, input: &Value) -> Reply {
+        let target = format!("SageMaker.{action}");
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &*target)];
+        send(self.aws.address(), self.signed(credentials, "sagemaker", &headers, &input.to_string())).await.unwrap()
+    }
+
     fn presign_request(&self, credentials: &Credentials, body: &str) -> http::Request<String> {
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "SageMaker.CreatePresignedDomainUrl")];
         self.signed(credentials, "sagemaker", &headers, body)
@@ -465,6 +472,88 @@ async fn presign_refuses_what_sagemaker_refuses() {
         aws.aws.change(|world| world.domain_mut("d-abc").unwrap().status = status);
         assert_eq!(code(&aws.presign(&session, &jane()).await), "ValidationException");
     }
+}
+
+#[tokio::test]
+async fn domains_and_profiles_are_described_as_they_are() {
+    let aws = Fixture::new().await;
+    let domain_arn = format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:domain/d-abc");
+    let session = credentials(&aws.assume(&[("Policy", "")]).await);
+    let domain = async || aws.sagemaker(&session, "DescribeDomain", &json!({ "DomainId": "d-abc" })).await;
+    let profile =
+        async |name: &str| aws.sagemaker(&session, "DescribeUserProfile", &json!({ "DomainId": "d-abc", "UserProfileName": name })).await;
+    // Who may not look does not learn whether it exists.
+    for action in ["DescribeDomain", "DescribeUserProfile"] {
+        for domain_id in ["d-abc", "d-none"] {
+            let mut input = json!({ "DomainId": domain_id });
+            if action == "DescribeUserProfile" {
+                input["UserProfileName"] = json!("jane");
+            }
+            assert_eq!(code(&aws.sagemaker(&session, action, &input).await), "AccessDeniedException", "{action} {domain_id}");
+        }
+    }
+    aws.aws.change(|world| {
+        let domains = Policy::allow(["sagemaker:DescribeDomain"], [domain_arn.clone(), domain_arn.replace("d-abc", "d-none")]);
+        let profiles = format!("arn:aws:sagemaker:*:{ACCOUNT}:user-profile/*");
+        world.role_mut(ROLE).unwrap().policy = domains.and(Policy::allow(["sagemaker:DescribeUserProfile"], [profiles]));
+    });
+    let reply = domain().await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, "application/x-amz-json-1.1"));
+    let port = aws.aws.address().port();
+    assert_eq!(
+        reply.json(),
+        json!({
+            "DomainArn": domain_arn,
+            "DomainId": "d-abc",
+            "DomainName": "d-abc",
+            "Status": "InService",
+            "AuthMode": "IAM",
+            "AppNetworkAccessType": "VpcOnly",
+            "KmsKeyId": format!("arn:aws:kms:eu-central-1:{ACCOUNT}:key/11111111-2222-4333-8444-555555555555"),
+            "Url": format!("http://d-abc.studio.eu-central-1.sagemaker.localhost:{port}"),
+        })
+    );
+    assert_eq!(
+        profile("mixed-CASE").await.json(),
+        json!({
+            "DomainId": "d-abc",
+            "UserProfileArn": format!("arn:aws:sagemaker:eu-central-1:{ACCOUNT}:user-profile/d-abc/Mixed-Case"),
+            "UserProfileName": "Mixed-Case",
+            "Status": "InService",
+        })
+    );
+    aws.aws.change(|world| {
+        let domain = world.domain_mut("d-abc").unwrap();
+        (domain.auth_mode, domain.network_access, domain.kms_key) = (AuthMode::Sso, NetworkAccess::PublicInternetOnly, None);
+        domain.status = Status::UpdateFailed;
+        domain.user_profile_mut("JANE").unwrap().status = Status::Pending;
+    });
+    let described = domain().await.json();
+    assert_eq!((&described["AuthMode"], &described["AppNetworkAccessType"]), (&json!("SSO"), &json!("PublicInternetOnly")));
+    assert_eq!((&described["Status"], described.get("KmsKeyId")), (&json!("Update_Failed"), None));
+    assert_eq!(profile("jane").await.json()["Status"], "Pending");
+
+    assert_eq!(code(&profile("nobody").await), "ResourceNotFound");
+    let jane = |domain_id: &str| json!({ "DomainId": domain_id, "UserProfileName": "jane" });
+    for (action, input, expected) in [
+        ("DescribeDomain", json!({}), "ValidationException"),
+        ("DescribeDomain", json!({ "DomainId": "" }), "ValidationException"),
+        ("DescribeDomain", json!({ "DomainId": "D-abc" }), "ValidationException"),
+        ("DescribeDomain", json!({ "DomainId": 7 }), "SerializationException"),
+        ("DescribeDomain", jane("d-abc"), "SerializationException"),
+        ("DescribeDomain", json!({ "DomainId": "d-none" }), "ResourceNotFound"),
+        ("DescribeUserProfile", json!({}), "ValidationException"),
+        ("DescribeUserProfile", json!({ "DomainId": "d-abc" }), "ValidationException"),
+        ("DescribeUserProfile", json!({ "DomainId": "d-abc", "UserProfileName": "a b" }), "ValidationException"),
+        ("DescribeUserProfile", with(jane("d-abc"), "SpaceName", json!("shared")), "SerializationException"),
+        ("DescribeUserProfile", jane("d-none"), "ResourceNotFound"),
+    ] {
+        let reply = aws.sagemaker(&session, action, &input).await;
+        assert_eq!((reply.status, &*code(&reply)), (400, expected), "{action} {input}: {}", reply.body);
+    }
+    // A session policy narrows them as it does any other action.
+    let narrowed = aws.session().await;
+    assert_eq!(code(&aws.sagemaker(&narrowed, "DescribeDomain", &json!({ "DomainId": "d-abc" })).await), "AccessDeniedException");
 }
 
 #[tokio::test]

@@ -107,6 +107,10 @@ pub struct Domain {
     pub account_id: AccountId,
     /// How its users sign in.
     pub auth_mode: AuthMode,
+    /// How its apps reach the network.
+    pub network_access: NetworkAccess,
+    /// The customer's key that its storage is encrypted with; AWS's own without one.
+    pub kms_key: Option<String>,
     /// Its state.
     pub status: Status,
     /// Its user profiles.
@@ -116,7 +120,7 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// A domain in service, with AuthMode IAM, these profiles in service and these spaces.
+    /// A domain in service, with AuthMode IAM, VpcOnly and a customer's key, these profiles in service and these spaces.
     pub fn in_service(
         id: DomainId,
         region: Region,
@@ -125,7 +129,24 @@ impl Domain {
         spaces: Vec<SpaceName>,
     ) -> Self {
         let user_profiles = user_profiles.into_iter().map(|name| UserProfile { name, status: Status::InService }).collect();
-        Self { id, region, account_id, auth_mode: AuthMode::Iam, status: Status::InService, user_profiles, spaces }
+        let partition = region.partition().as_str();
+        let kms_key = Some(format!("arn:{partition}:kms:{region}:{account_id}:key/11111111-2222-4333-8444-555555555555"));
+        Self {
+            id,
+            region,
+            account_id,
+            auth_mode: AuthMode::Iam,
+            network_access: NetworkAccess::VpcOnly,
+            kms_key,
+            status: Status::InService,
+            user_profiles,
+            spaces,
+        }
+    }
+
+    /// The profile of that name, compared without case, to change it.
+    pub fn user_profile_mut(&mut self, name: &str) -> Option<&mut UserProfile> {
+        self.user_profiles.iter_mut().find(|profile| profile.name.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The profile of that name, compared without case.
@@ -148,6 +169,35 @@ pub enum AuthMode {
     Sso,
 }
 
+impl AuthMode {
+    /// The mode as SageMaker writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Iam => "IAM",
+            Self::Sso => "SSO",
+        }
+    }
+}
+
+/// How a domain's apps reach the network (`AppNetworkAccessType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkAccess {
+    /// Through a VPC of AWS's with a way to the internet: the default.
+    PublicInternetOnly,
+    /// Through the customer's VPC.
+    VpcOnly,
+}
+
+impl NetworkAccess {
+    /// The type as SageMaker writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PublicInternetOnly => "PublicInternetOnly",
+            Self::VpcOnly => "VpcOnly",
+        }
+    }
+}
+
 /// The state of a domain or a user profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -159,8 +209,12 @@ pub enum Status {
     Updating,
     /// Not to be used.
     Failed,
+    /// A change to it has failed.
+    UpdateFailed,
     /// On its way out.
     Deleting,
+    /// It should be gone and is not.
+    DeleteFailed,
 }
 
 impl Status {
@@ -171,7 +225,9 @@ impl Status {
             Self::InService => "InService",
             Self::Updating => "Updating",
             Self::Failed => "Failed",
+            Self::UpdateFailed => "Update_Failed",
             Self::Deleting => "Deleting",
+            Self::DeleteFailed => "Delete_Failed",
         }
     }
 }

@@ -69,9 +69,10 @@ fn world(function: &Credentials) -> Result<World, StackError> {
             source_identity: SourceIdentity::Allowed,
             max_session_seconds: 3600,
             policy: Policy::allow(
-                ["sagemaker:CreatePresignedDomainUrl"],
+                ["sagemaker:CreatePresignedDomainUrl", "sagemaker:DescribeUserProfile"],
                 [format!("arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{domain}/*")],
-            ),
+            )
+            .and(Policy::allow(["sagemaker:DescribeDomain"], [format!("arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{domain}")])),
         })
     };
     let domain = |id: &str, profiles: &[&str], spaces: &[&str]| -> Result<Domain, StackError> {

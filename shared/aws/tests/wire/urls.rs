@@ -14,12 +14,12 @@ use latchkey_domain::names::{Region, RoleArn};
 use latchkey_domain::ports::{Issued, RoleSession, UrlIssuer as _};
 use serde_json::json as value;
 
-const BUDGET: Duration = Duration::from_secs(3);
+pub(crate) const BUDGET: Duration = Duration::from_secs(3);
 /// 2026-01-31T12:00:00Z.
-const NOW: i64 = 1_769_860_800;
-const ROLE: &str = "arn:aws:iam::210987654321:role/issuing";
+pub(crate) const NOW: i64 = 1_769_860_800;
+pub(crate) const ROLE: &str = "arn:aws:iam::210987654321:role/issuing";
 
-fn entitlement(subject: &str, role: Option<&str>, more: &[(&str, Value)]) -> Entitlement {
+pub(crate) fn entitlement(subject: &str, role: Option<&str>, more: &[(&str, Value)]) -> Entitlement {
     let text = |value: &str| Value::S(value.to_owned());
     let mut row = Item::from([
         ("kind".to_owned(), text("studio")),
@@ -45,7 +45,7 @@ fn issuer(sts: &str, sagemaker: &str, scope: SessionScope, clock: &SetClock) -> 
 }
 
 /// What STS answers: a session that ends an hour after [`NOW`], under keys that end in `n`.
-fn session(n: usize) -> Reply {
+pub(crate) fn session(n: usize) -> Reply {
     session_until(n, "2026-01-31T13:00:00Z")
 }
 
