@@ -82,15 +82,9 @@ pub enum GrantsCommand {
         after_help = "Example:\n  latchkey grants put --issuer okta --subject 00u1a2b3 --target research \\\n    --kind studio --domain-id d-abcdefghijkl --user-profile-name jane-doe --default"
     )]
     Put {
-        /// Where the table is
+        /// Which grant
         #[command(flatten)]
-        table: TableArgs,
-        /// Whose grant it is
-        #[command(flatten)]
-        subject: SubjectArgs,
-        /// The name by which the portal asks for it
-        #[arg(long, value_parser = parse_target, value_name = "NAME")]
-        target: TargetName,
+        key: GrantKey,
         /// Refuse to replace a grant that is there
         #[arg(long)]
         new: bool,
@@ -102,17 +96,7 @@ pub enum GrantsCommand {
         grant: Box<GrantArgs>,
     },
     /// Show one grant, and whether it would open now
-    Get {
-        /// Where the table is
-        #[command(flatten)]
-        table: TableArgs,
-        /// Whose grant it is
-        #[command(flatten)]
-        subject: SubjectArgs,
-        /// The grant's name
-        #[arg(long, value_parser = parse_target, value_name = "NAME")]
-        target: TargetName,
-    },
+    Get(GrantKey),
     /// List the grants of one subject, or of everybody
     List {
         /// Where the table is
@@ -123,17 +107,21 @@ pub enum GrantsCommand {
         filter: ListFilter,
     },
     /// Delete a grant
-    Delete {
-        /// Where the table is
-        #[command(flatten)]
-        table: TableArgs,
-        /// Whose grant it is
-        #[command(flatten)]
-        subject: SubjectArgs,
-        /// The grant's name
-        #[arg(long, value_parser = parse_target, value_name = "NAME")]
-        target: TargetName,
-    },
+    Delete(GrantKey),
+}
+
+/// Which grant is meant.
+#[derive(Debug, Clone, Args)]
+pub struct GrantKey {
+    /// Where the table is
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Whose grant it is
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// The name by which the portal asks for it
+    #[arg(long, value_parser = parse_target, value_name = "NAME")]
+    pub target: TargetName,
 }
 
 /// Whose grants are listed.

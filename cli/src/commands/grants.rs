@@ -11,7 +11,7 @@ use latchkey_domain::subject::Standing;
 use serde_json::json;
 
 use super::say;
-use crate::args::{GrantsCommand, ListFilter};
+use crate::args::{GrantKey, GrantsCommand, ListFilter};
 use crate::aws;
 use crate::item_json;
 
@@ -21,36 +21,33 @@ use crate::item_json;
 /// What is not a grant, and whatever keeps the table from answering.
 pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        GrantsCommand::Put { table, subject, target, new, by, grant } => {
-            let (grant, item) = grant.read(target)?;
+        GrantsCommand::Put { key, new, by, grant } => {
+            let (grant, item) = grant.read(key.target)?;
             let annotation = Annotation { at: SystemClock::new().now(), by, note: note(&item), own: own_attributes(&item) };
             let expect = if new { Expect::Absent } else { Expect::Anything };
-            let replaced = aws::table(&table.table).await?.put_grant(&subject.identity(), &grant, &annotation, expect).await?;
+            let table = aws::table(&key.table.table).await?;
+            let replaced = table.put_grant(&key.subject.identity(), &grant, &annotation, expect).await?;
             let done = if replaced.is_some() { "replaced" } else { "written" };
             report(json, json!({"target": grant.name.as_str(), "done": done}), &format!("{} {done}", grant.name));
             Ok(ExitCode::SUCCESS)
         }
-        GrantsCommand::Get { table, subject, target } => {
-            let identity = subject.identity();
-            let table = aws::table(&table.table).await?;
-            let Some(row) = table.get_grant(&identity, &target).await? else {
-                return Ok(absent(json, &format!("{} has no grant {target}", identity.subject)));
-            };
+        GrantsCommand::Get(key) => {
+            let identity = key.subject.identity();
+            let table = aws::table(&key.table.table).await?;
+            let Some(row) = table.get_grant(&identity, &key.target).await? else { return Ok(absent(json, &key)) };
             let standing = table.get_subject(&identity).await?.and_then(|row| row.standing()).unwrap_or(Standing::Active);
             let state = state(&row, standing);
             report(json, described(&row, state), &shown(&row, state));
             Ok(ExitCode::SUCCESS)
         }
         GrantsCommand::List { table, filter } => list(&table.table, &filter, json).await,
-        GrantsCommand::Delete { table, subject, target } => {
-            let identity = subject.identity();
-            match aws::table(&table.table).await?.delete_grant(&identity, &target).await? {
-                Some(_) => {
-                    report(json, json!({"target": target.as_str(), "done": "deleted"}), &format!("{target} deleted"));
-                    Ok(ExitCode::SUCCESS)
-                }
-                None => Ok(absent(json, &format!("{} has no grant {target}", identity.subject))),
+        GrantsCommand::Delete(key) => {
+            let table = aws::table(&key.table.table).await?;
+            if table.delete_grant(&key.subject.identity(), &key.target).await?.is_none() {
+                return Ok(absent(json, &key));
             }
+            report(json, json!({"target": key.target.as_str(), "done": "deleted"}), &format!("{} deleted", key.target));
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
@@ -180,7 +177,11 @@ fn report(json: bool, value: serde_json::Value, text: &str) {
     }
 }
 
-fn absent(json: bool, text: &str) -> ExitCode {
-    report(json, json!({"done": "not found"}), text);
+fn absent(json: bool, key: &GrantKey) -> ExitCode {
+    report(
+        json,
+        json!({"target": key.target.as_str(), "done": "not found"}),
+        &format!("{} has no grant {}", key.subject.subject, key.target),
+    );
     ExitCode::FAILURE
 }
