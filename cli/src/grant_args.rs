@@ -10,8 +10,6 @@ use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 
-use crate::item_json;
-
 /// Whose grants are meant.
 #[derive(Debug, Clone, Args)]
 pub struct SubjectArgs {
@@ -163,12 +161,13 @@ fn read_object(path: &std::path::Path) -> anyhow::Result<Item> {
     } else {
         text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     }
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a JSON object", path.display()))?;
-    if object.contains_key("pk") || object.contains_key("sk") {
+    let Value::M(item) = serde_json::from_str(&text).with_context(|| format!("{} is not a grant in JSON", path.display()))? else {
+        bail!("{} is not a JSON object", path.display());
+    };
+    if item.contains_key("pk") || item.contains_key("sk") {
         bail!("{}: the keys come from --issuer, --subject and the target's name, not from the file", path.display());
     }
-    item_json::from_json(&object).map_err(anyhow::Error::msg)
+    Ok(item)
 }
 
 fn parse_landing(text: &str) -> anyhow::Result<(String, Value)> {

@@ -18,4 +18,3 @@ pub mod event;
 pub mod gateway;
 pub mod grant_args;
 pub mod http;
-pub mod item_json;

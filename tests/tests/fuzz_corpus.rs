@@ -1,6 +1,6 @@
 //! The corpora of the fuzz targets, replayed: what a fuzzer has once found is looked at in every run.
 
-use latchkey_tests::fuzz::TARGETS;
+use latchkey_fuzz::TARGETS;
 use latchkey_tests::tools::root;
 
 #[test]
@@ -19,6 +19,6 @@ fn every_corpus_holds() {
 #[test]
 fn the_events_are_a_corpus_too() {
     for entry in std::fs::read_dir(root().join("events")).unwrap() {
-        latchkey_tests::fuzz::event(&std::fs::read(entry.unwrap().path()).unwrap());
+        latchkey_fuzz::event(&std::fs::read(entry.unwrap().path()).unwrap());
     }
 }

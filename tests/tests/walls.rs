@@ -41,10 +41,11 @@ fn each_room_knows_only_what_it_may() {
         ("tokio", &["broker", "latchkey", "latchkey-aws", "latchkey-oidc", "latchkey-standin", "latchkey-tests", "latchkey-transport"]),
         ("latchkey-standin", &["latchkey", "latchkey-tests"]),
         ("latchkey-tests", &[]),
+        ("latchkey-fuzz", &[]),
         ("broker", &["latchkey"]),
-        ("latchkey-api", &["broker", "latchkey", "latchkey-tests"]),
+        ("latchkey-api", &["broker", "latchkey", "latchkey-fuzz", "latchkey-tests"]),
         ("latchkey-aws", &["broker", "latchkey", "latchkey-tests"]),
-        ("latchkey-oidc", &["broker", "latchkey", "latchkey-aws", "latchkey-tests", "latchkey-transport"]),
+        ("latchkey-oidc", &["broker", "latchkey", "latchkey-aws", "latchkey-fuzz", "latchkey-tests", "latchkey-transport"]),
     ];
     let mut breaches = Vec::new();
     for (package, direct) in &dependencies {
@@ -59,7 +60,7 @@ fn each_room_knows_only_what_it_may() {
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
     // A wall around something that nobody has any more guards nothing.
-    for (wall, _) in walls.iter().filter(|(wall, _)| *wall != "latchkey-tests") {
+    for (wall, _) in walls.iter().filter(|(_, allowed)| !allowed.is_empty()) {
         let is_there = dependencies
             .values()
             .flatten()

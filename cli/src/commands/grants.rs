@@ -13,7 +13,6 @@ use serde_json::json;
 use super::say;
 use crate::args::{GrantKey, GrantsCommand, ListFilter};
 use crate::aws;
-use crate::item_json;
 
 /// Runs one of them.
 ///
@@ -135,7 +134,7 @@ fn described(row: &Row, state: &str) -> serde_json::Value {
         "target": row.target_name(),
         "state": state,
         "problem": row.grant().and_then(Result::err).map(|defect| defect.to_string()),
-        "attributes": item_json::to_json(&row.item),
+        "attributes": row.item,
     })
 }
 
@@ -148,7 +147,7 @@ fn shown(row: &Row, state: &str) -> String {
                 .parse()
                 .map_or_else(|_| seconds.clone(), |seconds| format!("{seconds} ({})", Timestamp::from_unix_seconds(seconds).rfc3339())),
             (_, Value::S(text)) => text.clone(),
-            (_, value) => item_json::to_json(&Item::from([(name.clone(), value.clone())]))[name.as_str()].to_string(),
+            (_, value) => json!(value).to_string(),
         };
         text.push_str(&format!("\n  {name:<20}{value}"));
     }

@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::bearer`.
+//! See `latchkey_fuzz::bearer`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::bearer(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::bearer(data));

@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::event`.
+//! See `latchkey_fuzz::event`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::event(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::event(data));

@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::issuers`.
+//! See `latchkey_fuzz::issuers`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::issuers(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::issuers(data));

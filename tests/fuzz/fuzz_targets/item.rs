@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::item`.
+//! See `latchkey_fuzz::item`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::item(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::item(data));

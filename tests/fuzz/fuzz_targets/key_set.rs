@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::key_set`.
+//! See `latchkey_fuzz::key_set`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::key_set(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::key_set(data));

@@ -1,5 +1,5 @@
-//! See `latchkey_tests::fuzz::token`.
+//! See `latchkey_fuzz::token`.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_tests::fuzz::token(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::token(data));
