@@ -3,13 +3,16 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit system build dev demo tools advisories clean-tools
+.PHONY: help check fmt lint test unit system build dev demo tools fuzz advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
 TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
+# Which fuzz target, and for how long.
+TARGET ?= token
+SECONDS ?= 60
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -44,6 +47,9 @@ demo: ## one launch and one refusal on this machine, step by step
 
 tools: ## install the tools that the tests stand on, into target/tools
 	tests/tools/install
+
+fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
+	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
 
 advisories: ## known vulnerabilities of the dependencies (fetches the RustSec database)
 	@tests/tools/install cargo-deny >/dev/null
