@@ -109,7 +109,8 @@ fn dev_prints_commands_that_work_as_they_stand() {
     assert!(open().1.ends_with("403"), "once");
     assert_eq!(dev.launch("carol")["code"], "not-entitled");
     assert_eq!(dev.launch("dave")["code"], "not-entitled");
-    // Each decision is a line; none holds a secret.
+    // Each decision is a line; none holds a secret. They come through a pipe, and are waited for.
+    dev.process.output().wait(0, PATIENCE, |line| line.contains("demo-dave").then_some(()));
     let lines = dev.process.output().lines();
     assert_eq!(lines.iter().filter(|line| line.contains("latchkey.decision")).count(), 3);
     let secret = url.split_once("token=").unwrap().1;

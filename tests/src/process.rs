@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -106,7 +107,25 @@ impl Drop for Process {
     }
 }
 
-/// A port that nothing listens on now.
+/// A port for a process that has to be told one.
+///
+/// It lies below those that the system hands out by itself, so that none of the servers which tests start on "any free port" can
+/// take it between now and when the process listens; and no two calls give the same.
+///
+/// # Panics
+/// When none is free.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // Apart from what another run of the tests on this machine takes.
+    let own = std::process::id().wrapping_mul(101);
+    for _ in 0..COUNT {
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + own.wrapping_add(call) % COUNT).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port from {FIRST} on is free");
 }

@@ -268,7 +268,8 @@ async fn broken_answers_are_told_from_missing_servers() {
     let server = Server::start(Script { close: true, ..answer("SSH-2.0-OpenSSH_9.9\r\n") }).await;
     assert_eq!(transport().get(&server.url("http"), LIMITS).await, Err(FetchError::Body));
 
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // A port that the system does not hand out, so that no test beside this one can get it.
+    let nobody = "127.0.0.1:1";
     assert_eq!(transport().get(&format!("http://{nobody}/"), LIMITS).await, Err(FetchError::Connect));
 
     // A server that speaks plain HTTP where TLS is expected.
@@ -340,7 +341,8 @@ async fn the_sdks_limits_are_kept() {
 
 #[tokio::test]
 async fn what_was_not_sent_is_known() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // A port that the system does not hand out, so that no test beside this one can get it.
+    let nobody = "127.0.0.1:1";
     let none = HttpConnectorSettings::default();
     let error = sdk_call(&transport(), &format!("http://{nobody}/"), &none).await.unwrap_err();
     assert!(matches!(error, CallError::NotConnected { kind: ConnectFailure::Unreachable, .. }), "{error:?}");
