@@ -1,6 +1,6 @@
 //! The broker over the stand-ins: the service itself, the real adapters, and loopback in place of AWS and the IdP.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,14 +35,12 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Whether each decision is written to standard output as it is made.
     pub print_decisions: bool,
-    /// Variables that add to the stack's own or override them.
-    pub overrides: Vec<(String, String)>,
 }
 
 /// Keeps the decisions, and writes them down if it is to.
 #[derive(Debug, Clone, Default)]
 pub struct DecisionLog {
-    records: Arc<Mutex<Vec<AuditRecord>>>,
+    records: Arc<Mutex<VecDeque<AuditRecord>>>,
     print: bool,
 }
 
@@ -69,9 +67,9 @@ impl AuditSink for DecisionLog {
         }
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() == KEPT {
-            records.remove(0);
+            records.pop_front();
         }
-        records.push(record.clone());
+        records.push_back(record.clone());
         Ok(())
     }
 }
@@ -99,7 +97,7 @@ impl Embedded {
         let next = |offset: u16| if options.port == 0 { 0 } else { options.port.saturating_add(offset) };
         let ports = Ports { idp: next(1), aws: next(2), table: next(3) };
         let stack = Stack::start(StackOptions { ports, data_dir: options.data_dir.clone(), ..StackOptions::default() }).await?;
-        let variables: HashMap<String, String> = stack.env().into_iter().chain(options.overrides).collect();
+        let variables: HashMap<String, String> = stack.env().into_iter().collect();
         let variable = |name: &str| variables.get(name).cloned();
         let environment = Environment::read(variable)?;
         fill_table(&stack, &environment).await?;

@@ -236,6 +236,20 @@ struct Call<'a> {
     foreign_url: Option<&'a str>,
 }
 
+impl Call<'_> {
+    /// The ARN of a SageMaker resource of the caller's account, in the call's region.
+    fn arn(&self, resource: &str) -> String {
+        format!("arn:{}:sagemaker:{}:{}:{resource}", self.region.partition().as_str(), self.region, self.identity.account_id)
+    }
+
+    /// Whether the caller may do this. It comes before anything is looked up: who may not does not learn what exists.
+    fn authorize(&self, action: &str, resource_arn: &str) -> Result<(), AwsError> {
+        let identity = self.identity;
+        let denied = |(kind, verdict)| AwsError::access_denied(&identity.arn, action, resource_arn, kind, verdict);
+        identity.authorize(action, resource_arn).map_err(denied)
+    }
+}
+
 async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();

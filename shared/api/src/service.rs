@@ -72,12 +72,14 @@ pub struct Service<A, S, U, C, K> {
     pub endpoints: AllowedEndpoints,
 }
 
-/// An answer before it is audited.
-enum Answer {
+/// A decision before it is recorded: the answer, or the refusal with the operation at the path, where there is one.
+type Decision = Result<ProxyResponse, (Denial, Option<Route>)>;
+
+/// What came of an event.
+enum Outcome {
     /// Nothing was decided, and nothing is recorded.
     Undecided(ProxyResponse),
-    Allowed(ProxyResponse),
-    Denied(Denial, Option<Route>),
+    Decided(Decision),
 }
 
 impl<A, S, U, C, K> Service<A, S, U, C, K>
@@ -104,22 +106,30 @@ where
         let event = match event {
             Ok(event) => event,
             Err(_) => {
-                let answer = Answer::Denied(Denial::new(Code::InvalidRequest, MALFORMED_EVENT), None);
-                return self.close(answer, &trail, begun, &request_id);
+                let refusal = Denial::new(Code::InvalidRequest, MALFORMED_EVENT);
+                return self.close(Err((refusal, None)), &trail, begun, &request_id);
             }
         };
 
         let decided = AssertUnwindSafe(self.decide(event, invocation.account_id, deadline, &trail, &request_id)).catch_unwind();
-        let answer = match select(std::pin::pin!(decided), std::pin::pin!(cutoff)).await {
-            Either::Left((Ok(answer), _)) => answer,
+        let decision = match select(std::pin::pin!(decided), std::pin::pin!(cutoff)).await {
+            Either::Left((Ok(Outcome::Undecided(response)), _)) => return response,
+            Either::Left((Ok(Outcome::Decided(decision)), _)) => decision,
             // The default hook has already written where it happened to standard error; the payload may hold anything.
-            Either::Left((Err(_), _)) => Answer::Denied(Denial::new(Code::Internal, PANICKED), None),
-            Either::Right(((), _)) => Answer::Denied(Denial::unavailable(OUT_OF_TIME), None),
+            Either::Left((Err(_), _)) => Err((Denial::new(Code::Internal, PANICKED), None)),
+            Either::Right(((), _)) => Err((Denial::unavailable(OUT_OF_TIME), None)),
         };
-        self.close(answer, &trail, begun, &request_id)
+        self.close(decision, &trail, begun, &request_id)
     }
 
-    async fn decide(&self, mut event: ProxyEvent, account_id: Option<&str>, deadline: Deadline, trail: &Trail, request_id: &str) -> Answer {
+    async fn decide(
+        &self,
+        mut event: ProxyEvent,
+        account_id: Option<&str>,
+        deadline: Deadline,
+        trail: &Trail,
+        request_id: &str,
+    ) -> Outcome {
         let context = event.request_context.take().unwrap_or_default();
         let origin = context.identity.unwrap_or_default();
         let is_allowed_endpoint = self.endpoints.allow(origin.vpce_id.as_deref());
@@ -130,17 +140,16 @@ where
         let route = Route::at(event.resource.as_deref(), event.path.as_deref());
         // Whether the service lives is no secret, and no VPC endpoint's business.
         if !is_allowed_endpoint && route != Some(Route::Health) {
-            return Answer::Denied(Denial::new(Code::NotPrivate, NOT_PRIVATE), None);
+            return Outcome::Decided(Err((Denial::new(Code::NotPrivate, NOT_PRIVATE), None)));
         }
         let Some(route) = route else {
-            return Answer::Denied(Denial::new(Code::NotFound, route::NO_PATH), None);
+            return Outcome::Decided(Err((Denial::new(Code::NotFound, route::NO_PATH), None)));
         };
         let own_account = account_id.or(context.account_id.as_deref()).unwrap_or_default();
         let call = Call { deadline, own_account, trail };
         match self.answer(route, event, call, request_id).await {
-            Ok(response) if route == Route::Health => Answer::Undecided(response),
-            Ok(response) => Answer::Allowed(response),
-            Err(denial) => Answer::Denied(denial, Some(route)),
+            Ok(response) if route == Route::Health => Outcome::Undecided(response),
+            decided => Outcome::Decided(decided.map_err(|denial| (denial, Some(route)))),
         }
     }
 
@@ -168,24 +177,21 @@ where
     }
 
     /// Keeps the record of what was decided, and only then gives the answer.
-    fn close(&self, answer: Answer, trail: &Trail, begun: Duration, request_id: &str) -> ProxyResponse {
-        if let Answer::Undecided(response) = answer {
-            return response;
-        }
-        trail.note(|record| {
+    fn close(&self, decision: Decision, trail: &Trail, begun: Duration, request_id: &str) -> ProxyResponse {
+        let kept = trail.note(|record| {
             record.time = self.broker.clock.now();
             record.durations_ms.total = milliseconds(self.broker.clock.monotonic().saturating_sub(begun));
-            match &answer {
-                Answer::Undecided(_) | Answer::Allowed(_) => record.allow(),
-                Answer::Denied(denial, _) => record.deny(denial),
+            match &decision {
+                Ok(_) => record.allow(),
+                Err((denial, _)) => record.deny(denial),
             }
+            self.sink.record(record)
         });
-        let kept = self.sink.record(&trail.snapshot());
-        match (answer, kept) {
-            (Answer::Undecided(response), _) | (Answer::Allowed(response), Ok(())) => response,
-            (Answer::Denied(denial, route), _) => problem::answer(&denial, route, request_id),
+        match (decision, kept) {
+            (Ok(response), Ok(())) => response,
+            (Err((denial, route)), _) => problem::answer(&denial, route, request_id),
             // Nothing is opened without a trace.
-            (Answer::Allowed(_), Err(_)) => problem::answer(&Denial::new(Code::Internal, NOT_AUDITED), None, request_id),
+            (Ok(_), Err(_)) => problem::answer(&Denial::new(Code::Internal, NOT_AUDITED), None, request_id),
         }
     }
 }

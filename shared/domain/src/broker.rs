@@ -70,13 +70,8 @@ impl Trail {
     }
 
     /// Writes down what has been learnt.
-    pub fn note(&self, write: impl FnOnce(&mut AuditRecord)) {
-        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// The record as it stands.
-    pub fn snapshot(&self) -> AuditRecord {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn note<T>(&self, write: impl FnOnce(&mut AuditRecord) -> T) -> T {
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -54,20 +54,17 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
     violations.finish("ValidationException")?;
     let (domain_id, profile_name) = (domain_id.unwrap_or_default(), profile_name.unwrap_or_default());
 
-    let identity = call.identity;
-    let (partition, region, account_id) = (call.region.partition().as_str(), call.region, &identity.account_id);
-    let arn = |resource: &str| format!("arn:{partition}:sagemaker:{region}:{account_id}:{resource}");
-    // Before anything is looked up: who may not open it does not learn whether it exists.
-    let resource = arn(&format!("user-profile/{domain_id}/{profile_name}"));
-    identity
-        .authorize(ACTION, &resource)
-        .map_err(|(kind, verdict)| AwsError::access_denied(&identity.arn, ACTION, &resource, kind, verdict))?;
+    let resource = call.arn(&format!("user-profile/{domain_id}/{profile_name}"));
+    call.authorize(ACTION, &resource)?;
+    let (identity, region) = (call.identity, call.region);
 
     let world = lock(&call.state.world);
     let not_found =
-        |what: &str, resource: &str| AwsError::new(400, "ResourceNotFound", format!("{what} [{}] does not exist.", arn(resource)));
+        |what: &str, resource: &str| AwsError::new(400, "ResourceNotFound", format!("{what} [{}] does not exist.", call.arn(resource)));
     let invalid = |message: String| AwsError::new(400, "ValidationException", message);
-    let domain = world.domain(account_id, region, &domain_id).ok_or_else(|| not_found("Domain", &format!("domain/{domain_id}")))?;
+    let domain = world
+        .domain(&call.identity.account_id, call.region, &domain_id)
+        .ok_or_else(|| not_found("Domain", &format!("domain/{domain_id}")))?;
     if domain.auth_mode != AuthMode::Iam {
         return Err(invalid(format!("Domain [{domain_id}] does not have AuthMode IAM: presigned URLs exist for AuthMode IAM only.")));
     }
@@ -90,7 +87,7 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
         landing_uri,
         session_seconds,
         region: region.as_str().to_owned(),
-        account_id: account_id.as_str().to_owned(),
+        account_id: identity.account_id.as_str().to_owned(),
         caller: identity.arn.clone(),
         source_identity: identity.source_identity.clone(),
         expires_at: call.now.plus_seconds(url_seconds),

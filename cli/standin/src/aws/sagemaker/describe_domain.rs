@@ -20,15 +20,12 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
     violations.finish("ValidationException")?;
     let domain_id = domain_id.unwrap_or_default();
 
-    let identity = call.identity;
-    let (partition, region, account_id) = (call.region.partition().as_str(), call.region, &identity.account_id);
-    let arn = format!("arn:{partition}:sagemaker:{region}:{account_id}:domain/{domain_id}");
-    // Before anything is looked up: who may not look at it does not learn whether it exists.
-    identity.authorize(ACTION, &arn).map_err(|(kind, verdict)| AwsError::access_denied(&identity.arn, ACTION, &arn, kind, verdict))?;
+    let arn = call.arn(&format!("domain/{domain_id}"));
+    call.authorize(ACTION, &arn)?;
 
     let world = lock(&call.state.world);
     let domain = world
-        .domain(account_id, region, &domain_id)
+        .domain(&call.identity.account_id, call.region, &domain_id)
         .ok_or_else(|| AwsError::new(400, "ResourceNotFound", format!("Domain [{arn}] does not exist.")))?;
     let mut output = json!({
         "DomainArn": arn,
@@ -37,7 +34,7 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
         "Status": domain.status.as_str(),
         "AuthMode": domain.auth_mode.as_str(),
         "AppNetworkAccessType": domain.network_access.as_str(),
-        "Url": format!("http://{domain_id}.studio.{region}.sagemaker.localhost:{}", call.state.port),
+        "Url": format!("http://{domain_id}.studio.{}.sagemaker.localhost:{}", call.region, call.state.port),
     });
     // AWS leaves out what there is none of.
     if let Some(kms_key) = &domain.kms_key {

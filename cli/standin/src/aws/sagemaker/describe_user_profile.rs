@@ -23,22 +23,18 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
     violations.finish("ValidationException")?;
     let (domain_id, profile_name) = (domain_id.unwrap_or_default(), profile_name.unwrap_or_default());
 
-    let identity = call.identity;
-    let (partition, region, account_id) = (call.region.partition().as_str(), call.region, &identity.account_id);
-    let arn = |resource: &str| format!("arn:{partition}:sagemaker:{region}:{account_id}:{resource}");
-    // Before anything is looked up: who may not look at it does not learn whether it exists.
-    let resource = arn(&format!("user-profile/{domain_id}/{profile_name}"));
-    identity
-        .authorize(ACTION, &resource)
-        .map_err(|(kind, verdict)| AwsError::access_denied(&identity.arn, ACTION, &resource, kind, verdict))?;
+    let resource = call.arn(&format!("user-profile/{domain_id}/{profile_name}"));
+    call.authorize(ACTION, &resource)?;
 
     let world = lock(&call.state.world);
     let not_found = |what: &str, resource: &str| AwsError::new(400, "ResourceNotFound", format!("{what} [{resource}] does not exist."));
-    let domain = world.domain(account_id, region, &domain_id).ok_or_else(|| not_found("Domain", &arn(&format!("domain/{domain_id}"))))?;
+    let domain = world
+        .domain(&call.identity.account_id, call.region, &domain_id)
+        .ok_or_else(|| not_found("Domain", &call.arn(&format!("domain/{domain_id}"))))?;
     let profile = domain.user_profile(&profile_name).ok_or_else(|| not_found("UserProfile", &resource))?;
     Ok(json!({
         "DomainId": domain_id,
-        "UserProfileArn": arn(&format!("user-profile/{domain_id}/{}", profile.name.as_str())),
+        "UserProfileArn": call.arn(&format!("user-profile/{domain_id}/{}", profile.name.as_str())),
         "UserProfileName": profile.name.as_str(),
         "Status": profile.status.as_str(),
     }))
