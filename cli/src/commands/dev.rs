@@ -15,7 +15,7 @@ use crate::embedded::{Embedded, Options};
 /// # Errors
 /// A port is taken, or a file cannot be written.
 pub async fn run(args: DevArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let options = Options { port: args.port, data_dir: args.data_dir.clone(), print_decisions: true, ..Options::default() };
+    let options = Options { port: args.port, data_dir: args.data_dir.clone(), print_decisions: true };
     let embedded = Embedded::start(options).await?;
     let environment = embedded.stack.env();
     if let Some(path) = &args.env_file {
