@@ -47,7 +47,7 @@ fn studio(profile: &str) -> Item {
 }
 
 fn terms() -> Terms {
-    Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, url_seconds: 30, session_seconds: 28800 }
+    Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, external_id: None, url_seconds: 30, session_seconds: 28800 }
 }
 
 /// What a record opens: the profile, or the reason for which nothing does.

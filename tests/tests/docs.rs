@@ -284,6 +284,7 @@ impl Scene {
         let terms = Terms {
             region: Region::new("eu-central-1").unwrap(),
             role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/issuing").unwrap()),
+            external_id: None,
             url_seconds: 30,
             session_seconds: 28800,
         };

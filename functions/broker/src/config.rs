@@ -6,7 +6,7 @@ use latchkey_api::service::AllowedEndpoints;
 use latchkey_aws::environment::EnvironmentError;
 use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
-use latchkey_domain::names::RoleArn;
+use latchkey_domain::names::{ExternalId, RoleArn};
 use latchkey_domain::ports::RateLimit;
 use latchkey_domain::posture::PostureMode;
 use latchkey_oidc::config::IssuerConfig;
@@ -23,6 +23,8 @@ pub struct Config {
     pub endpoints: AllowedEndpoints,
     /// `LATCHKEY_ROLE_ARN`
     pub role_arn: Option<RoleArn>,
+    /// `LATCHKEY_EXTERNAL_ID`
+    pub external_id: Option<ExternalId>,
     /// `LATCHKEY_SESSION_SCOPE`
     pub session_scope: SessionScope,
     /// `LATCHKEY_URL_SECONDS`
@@ -67,11 +69,12 @@ fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
 }
 
 /// Every variable that [`Config`] reads.
-pub const VARIABLES: [&str; 11] = [
+pub const VARIABLES: [&str; 12] = [
     "LATCHKEY_ISSUERS",
     "LATCHKEY_TABLE",
     "LATCHKEY_VPC_ENDPOINT_IDS",
     "LATCHKEY_ROLE_ARN",
+    "LATCHKEY_EXTERNAL_ID",
     "LATCHKEY_SESSION_SCOPE",
     "LATCHKEY_URL_SECONDS",
     "LATCHKEY_SESSION_SECONDS",
@@ -101,13 +104,21 @@ impl Config {
 
         let issuers = required("LATCHKEY_ISSUERS")?;
         let issuers = latchkey_oidc::config::parse_issuers(&issuers).map_err(|error| wrong("LATCHKEY_ISSUERS", error.to_string()))?;
+        let role_arn = optional("LATCHKEY_ROLE_ARN")
+            .map(|arn| RoleArn::new(arn).map_err(|rule| wrong("LATCHKEY_ROLE_ARN", format!("is not {rule}"))))
+            .transpose()?;
+        let external_id = optional("LATCHKEY_EXTERNAL_ID")
+            .map(|id| ExternalId::new(id).map_err(|rule| wrong("LATCHKEY_EXTERNAL_ID", format!("is not {rule}"))))
+            .transpose()?;
+        if external_id.is_some() && role_arn.is_none() {
+            return Err(wrong("LATCHKEY_EXTERNAL_ID", "is for LATCHKEY_ROLE_ARN, which is not set"));
+        }
         Ok(Self {
             issuers,
             table: table(required("LATCHKEY_TABLE")?)?,
             endpoints: endpoints(&required("LATCHKEY_VPC_ENDPOINT_IDS")?)?,
-            role_arn: optional("LATCHKEY_ROLE_ARN")
-                .map(|arn| RoleArn::new(arn).map_err(|rule| wrong("LATCHKEY_ROLE_ARN", format!("is not {rule}"))))
-                .transpose()?,
+            role_arn,
+            external_id,
             session_scope: match optional("LATCHKEY_SESSION_SCOPE").as_deref() {
                 None | Some("user") => SessionScope::User,
                 Some("role") => SessionScope::Role,
@@ -204,7 +215,7 @@ mod tests {
     fn the_defaults_are_those_of_the_contract() {
         let config = read(&[]).unwrap();
         assert_eq!(config.endpoints, AllowedEndpoints::These(vec!["vpce-0a".into()]));
-        assert_eq!((config.role_arn, config.session_scope), (None, SessionScope::User));
+        assert_eq!((config.role_arn, config.external_id, config.session_scope), (None, None, SessionScope::User));
         assert_eq!((config.url_seconds, config.session_seconds), (30, 28800));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 20, seconds: 60 }), false));
         assert_eq!((config.posture, config.log_level), (PostureMode::Off, LogLevel::default()));
@@ -215,6 +226,7 @@ mod tests {
         let config = read(&[
             ("LATCHKEY_VPC_ENDPOINT_IDS", "vpce-0a, vpce-0b"),
             ("LATCHKEY_ROLE_ARN", "arn:aws:iam::111122223333:role/issuing"),
+            ("LATCHKEY_EXTERNAL_ID", "ext-1"),
             ("LATCHKEY_SESSION_SCOPE", "role"),
             ("LATCHKEY_URL_SECONDS", "5"),
             ("LATCHKEY_SESSION_SECONDS", "43200"),
@@ -225,6 +237,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.endpoints, AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]));
+        assert_eq!(config.external_id, Some(ExternalId::new("ext-1").unwrap()));
         assert_eq!((config.session_scope, config.url_seconds, config.session_seconds), (SessionScope::Role, 5, 43200));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 1, seconds: 1 }), true));
         assert_eq!(config.posture, PostureMode::Enforce);
@@ -246,6 +259,7 @@ mod tests {
             ("LATCHKEY_TABLE", &["", "a b", "x"]),
             ("LATCHKEY_VPC_ENDPOINT_IDS", &["", "*", "vpce-", "vpce-0a,", "vpce-*", "Any", "any,vpce-0a", "vpc-0a"]),
             ("LATCHKEY_ROLE_ARN", &["latchkey", "arn:aws:iam::111122223333:role/*"]),
+            ("LATCHKEY_EXTERNAL_ID", &["x", "a b", "ext#1", "a-good-one-without-a-role"]),
             ("LATCHKEY_SESSION_SCOPE", &["User", "none"]),
             ("LATCHKEY_URL_SECONDS", &["4", "301", "-5", "5.0", "30s"]),
             ("LATCHKEY_SESSION_SECONDS", &["1799", "43201"]),

@@ -51,6 +51,7 @@ where
         terms: Terms {
             region: environment.region.clone(),
             role_arn: config.role_arn,
+            external_id: config.external_id,
             url_seconds: config.url_seconds,
             session_seconds: config.session_seconds,
         },

@@ -41,6 +41,7 @@ impl World {
         let terms = Terms {
             region: Region::new("eu-central-1").unwrap(),
             role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/issuing").unwrap()),
+            external_id: None,
             url_seconds: 30,
             session_seconds: 28800,
         };

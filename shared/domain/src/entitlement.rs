@@ -59,6 +59,8 @@ pub struct Terms {
     pub region: Region,
     /// The issuing role, for grants that name none; without either, the function's own role is used.
     pub role_arn: Option<RoleArn>,
+    /// The external id for that role, for grants that name none.
+    pub external_id: Option<ExternalId>,
     /// Life of a URL in seconds, 5 to 300.
     pub url_seconds: u32,
     /// Life of the session that a URL opens in seconds, 1800 to 43200.
@@ -84,6 +86,7 @@ pub struct Entitlement {
     landing: Option<Landing>,
     region: Region,
     role: Option<RoleArn>,
+    external_id: Option<ExternalId>,
     url_seconds: u32,
     session_seconds: u32,
 }
@@ -116,7 +119,7 @@ impl Entitlement {
 
     /// The external id for assuming that role.
     pub const fn external_id(&self) -> Option<&ExternalId> {
-        self.grant.external_id.as_ref()
+        self.external_id.as_ref()
     }
 
     /// Life of the URL in seconds.
@@ -221,6 +224,8 @@ pub fn entitle(
         None => None,
     };
     let role = grant.role_arn.as_ref().or(terms.role_arn.as_ref()).cloned();
+    // The configured one is for the configured role: another role's owner need not know it.
+    let external_id = grant.external_id.clone().or_else(|| terms.external_id.clone().filter(|_| role == terms.role_arn));
     // Under a role one works in that role's account, whatever the grant says.
     let working_account = role.as_ref().map_or(own_account, RoleArn::account_id);
     if grant.account_id.as_ref().is_some_and(|account| account.as_str() != working_account) {
@@ -231,6 +236,7 @@ pub fn entitle(
         landing,
         region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
         role,
+        external_id,
         url_seconds: lowered(terms.url_seconds, grant.url_seconds, &URL_SECONDS),
         session_seconds: lowered(terms.session_seconds, grant.session_seconds, &SESSION_SECONDS),
         grant,
@@ -326,7 +332,7 @@ mod tests {
     const OWN_ACCOUNT: &str = "111122223333";
 
     fn terms() -> Terms {
-        Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, url_seconds: 30, session_seconds: 28800 }
+        Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, external_id: None, url_seconds: 30, session_seconds: 28800 }
     }
 
     fn row(name: &str, more: &[(&str, Value)]) -> (String, Item) {
@@ -477,6 +483,22 @@ mod tests {
         assert_eq!(arn(&[account("444455556666")], &terms()), Err(FOREIGN_ACCOUNT));
         assert_eq!(arn(&[account("444455556666")], &configured), at("444455556666"));
         assert_eq!(arn(&[account("777788889999")], &configured), Err(FOREIGN_ACCOUNT));
+    }
+
+    #[test]
+    fn the_configured_external_id_is_for_the_configured_role() {
+        let role = |arn: &str| RoleArn::new(arn).unwrap();
+        let (configured_role, own_role) = ("arn:aws:iam::444455556666:role/default", "arn:aws:iam::777788889999:role/grant");
+        let configured = Terms { role_arn: Some(role(configured_role)), external_id: Some(ExternalId::new("ours").unwrap()), ..terms() };
+        let said = |more: &[(&str, &str)]| {
+            let more: Vec<_> = more.iter().map(|&(name, value)| (name, Value::S(value.to_owned()))).collect();
+            decide(vec![row("a", &more)], &Wish::default(), &configured).unwrap().external_id().map(ToString::to_string)
+        };
+        assert_eq!(said(&[]).as_deref(), Some("ours"));
+        assert_eq!(said(&[("external_id", "its-own")]).as_deref(), Some("its-own"));
+        assert_eq!(said(&[("role_arn", configured_role)]).as_deref(), Some("ours"));
+        assert_eq!(said(&[("role_arn", own_role)]), None);
+        assert_eq!(said(&[("role_arn", own_role), ("external_id", "its-own")]).as_deref(), Some("its-own"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn entitlement(subject: &str, role: Option<&str>, more: &[(&str, Valu
     let terms = Terms {
         region: Region::new("eu-central-1").unwrap(),
         role_arn: role.map(|role| RoleArn::new(role).unwrap()),
+        external_id: None,
         url_seconds: 30,
         session_seconds: 28800,
     };
