@@ -186,6 +186,7 @@ impl Stack {
             ("LATCHKEY_TABLE", TABLE.to_owned()),
             ("LATCHKEY_VPC_ENDPOINT_IDS", VPC_ENDPOINT_ID.to_owned()),
             ("LATCHKEY_ROLE_ARN", self.role_arn.as_str().to_owned()),
+            ("LATCHKEY_EXTERNAL_ID", demo::ISSUING_EXTERNAL_ID.to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

@@ -18,7 +18,7 @@ use crate::aws::{Caller, Credentials, Domain, Role, SourceIdentity, World};
 pub(super) const REGION: &str = "eu-central-1";
 const ACCOUNT: &str = "111122223333";
 const ISSUING_ROLE: &str = "arn:aws:iam::111122223333:role/latchkey-issuing";
-const ISSUING_EXTERNAL_ID: &str = "latchkey-demo";
+pub(super) const ISSUING_EXTERNAL_ID: &str = "latchkey-demo";
 const RISK_ROLE: &str = "arn:aws:iam::111122223333:role/latchkey-issuing-risk";
 const RISK_EXTERNAL_ID: &str = "latchkey-demo-risk";
 const FUNCTION_ROLE: &str = "arn:aws:iam::111122223333:role/latchkey-broker";
@@ -146,7 +146,7 @@ fn studio(name: &str, domain_id: &str, user_profile_name: &str) -> Result<Grant,
         region: Some(Region::new(REGION)?),
         account_id: None,
         role_arn: None,
-        external_id: Some(ExternalId::new(ISSUING_EXTERNAL_ID)?),
+        external_id: None,
         enabled: true,
         default: false,
         not_before: None,
