@@ -15,7 +15,9 @@ import parliament
 import yaml
 from samtranslator.validator.validator import SamTemplateValidator
 
+import cases
 import cloudformation
+import mutations
 import world
 from cloudformation import ACCOUNT, REGION, ROOT, Stack, TemplateError
 
@@ -442,6 +444,38 @@ class Guardrails(unittest.TestCase):
         untold = ["DescribeNotebookInstance", "ListNotebookInstances", "CreatePresignedNotebookInstanceUrl"]
         answers = self.matches("NotebookChanged", [cloudtrail(name, self.ADMIN) for name in told + untold])
         self.assertEqual(answers, [True] * len(told) + [False] * len(untold))
+
+
+class Document(unittest.TestCase):
+    """docs/deploy.md and README.md speak of what there is."""
+
+    def test_what_the_steps_name_is_in_the_templates(self):
+        document = read("docs/deploy.md")
+        section = document[document.index("## The published pattern") : document.index("## How it is tested")]
+        rows = [row for row in section.splitlines() if re.match(r"\| [0-9]+\. ", row)]
+        self.assertEqual(len(rows), 11)
+        known = {sid for _, _, sid in mutations.named_statements()}
+        for name in cloudformation.TEMPLATES:
+            template = cloudformation.load(name)
+            known |= set(template["Resources"]) | set(template["Parameters"])
+        for row in rows:
+            here = row.split("|")[2]
+            named = re.findall(r"`([A-Za-z0-9]+)`", here)
+            self.assertTrue(named or here.strip() == "outside latchkey", row)
+            self.assertLessEqual(set(named), known, row)
+
+    def test_every_parameter_that_is_named_exists(self):
+        parameters = {parameter for name in cloudformation.TEMPLATES for parameter in cloudformation.load(name)["Parameters"]}
+        blocks = re.findall(r"```sh\n(.*?)```", read("docs/deploy.md"), re.DOTALL)
+        named = {name for block in blocks if "--parameter-overrides" in block for name in re.findall(r"\b([A-Z][A-Za-z]+)=", block)}
+        self.assertGreater(len(named), 15)
+        self.assertLessEqual(named, parameters)
+
+    def test_the_counts_are_right(self):
+        for path in ("docs/deploy.md", "README.md"):
+            text = " ".join(read(path).split())
+            self.assertIn(f"{len(cases.CASES)} requests", text, path)
+            self.assertRegex(text, rf"\b{len(mutations.MUTATIONS)} (changes|ways)", path)
 
 
 if __name__ == "__main__":
