@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit system build dev demo tools fuzz advisories clean-tools
+.PHONY: help check fmt lint test unit system build dev demo tools fuzz bench-verify advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -35,9 +35,9 @@ system: ## only the whole-system tests, on a fresh build of the Lambda
 test: ## THE test command: lint, every test, the Lambda under its emulator
 	tests/run
 
-build: ## the Lambda as it ships: target/lambda/broker/bootstrap
+build: ## the functions as they ship: target/lambda/broker/bootstrap, target/lambda/jwks-refresher/bootstrap
 	@tests/tools/install python >/dev/null
-	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package broker $(LAMBDA_FLAGS)
+	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package broker --package jwks-refresher $(LAMBDA_FLAGS)
 
 dev: ## the whole service on this machine, until Ctrl-C
 	cargo run --locked --package latchkey -- dev
@@ -50,6 +50,9 @@ tools: ## install the tools that the tests stand on, into target/tools
 
 fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
+
+bench-verify: ## the instructions for one token, beside those for its bare signature (wants valgrind)
+	cargo bench --locked --package latchkey-oidc --bench verify
 
 advisories: ## known vulnerabilities of the dependencies (fetches the RustSec database)
 	@tests/tools/install cargo-deny >/dev/null

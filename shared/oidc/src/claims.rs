@@ -174,11 +174,14 @@ fn check_required(claims: &Object, required: &RequiredClaim) -> Result<(), Token
 }
 
 /// Whether the issuer says that it left the claim out and where it could be asked for: a distributed claim (OpenID Connect
-/// Core 1.0, section 5.6.2), which is what Entra makes of `groups` when there are too many, or its shorter `hasgroups`.
-/// Nobody is asked: the token is refused, with a reason of its own as there is something the operator can do.
+/// Core 1.0, section 5.6.2), which is what Entra makes of `groups` when there are too many, or its shorter `hasgroups`. Its
+/// documentation also writes the former as a claim `groups:src1`. Nobody is asked: the token is refused, with a reason of its
+/// own as there is something the operator can do.
 fn is_left_out(claims: &Object, name: &str) -> bool {
     let distributed = matches!(claims.get("_claim_names"), Some(Value::Object(names)) if names.has(name));
-    distributed || (name == "groups" && claims.get("hasgroups").is_some_and(|v| *v == Value::Bool(true) || v.as_text() == Some("true")))
+    let has_source = || claims.iter().any(|(other, _)| other.strip_prefix(name).is_some_and(|rest| rest.starts_with(":src")));
+    let has_groups = || claims.get("hasgroups").is_some_and(|v| *v == Value::Bool(true) || v.as_text() == Some("true"));
+    distributed || has_source() || (name == "groups" && has_groups())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::endpoint;
 use crate::json::{self, Object, Value};
 use crate::jwk::{KeyFault, VerifyingKey};
 use crate::key_set::{KeySet, MAX_KEYS};
-use crate::preset::{self, GENERAL, Preset};
+use crate::preset::{self, GENERAL, Preset, PresetDefaults};
 use crate::unverified::normal_media_type;
 
 /// The most issuers that can be configured.
@@ -247,9 +247,15 @@ fn read_issuer(value: &Value, place: &str) -> Result<IssuerConfig, ConfigError> 
         ),
     };
     let defaults = preset.map_or(GENERAL, Preset::defaults);
-    if defaults.tenant_pinned && !preset::names_tenant(&issuer) {
-        return Err(section.fault("issuer", "must name the tenant by its id, so that no other tenant's users are taken for yours"));
-    }
+    let tenant = match defaults.tenant_claim {
+        None => None,
+        Some(claim) => Some((
+            claim,
+            preset::tenant(&issuer).ok_or_else(|| {
+                section.fault("issuer", "must name the tenant by its id, so that no other tenant's users are taken for yours")
+            })?,
+        )),
+    };
     Ok(IssuerConfig {
         id,
         audiences: read_audiences(&section)?,
@@ -257,9 +263,9 @@ fn read_issuer(value: &Value, place: &str) -> Result<IssuerConfig, ConfigError> 
         algorithms: read_algorithms(&section)?,
         keys: read_key_source(&section, &issuer)?,
         audience_claim: section.text("audience_claim")?.unwrap_or_else(|| defaults.audience_claim.into()),
-        subject_claim: section.text("subject_claim")?.unwrap_or_else(|| defaults.subject_claim.into()),
+        subject_claim: read_subject_claim(&section, &defaults)?,
         token_types: read_token_types(&section, defaults.token_types)?,
-        required_claims: read_required_claims(&section, defaults.required_claims)?,
+        required_claims: read_required_claims(&section, defaults.required_claims, tenant)?,
         leeway_seconds: section.number("leeway_seconds", 0..=MAX_LEEWAY_SECONDS, DEFAULT_LEEWAY_SECONDS)?,
         max_lifetime_seconds: section.number("max_lifetime_seconds", 1..=LONGEST_MAX_LIFETIME_SECONDS, DEFAULT_MAX_LIFETIME_SECONDS)?,
         issuer,
@@ -272,6 +278,16 @@ fn read_audiences(section: &Section<'_>) -> Result<Vec<String>, ConfigError> {
         return Err(section.fault("audiences", "must name at least one audience"));
     }
     list.iter().enumerate().map(|(i, value)| text(value).map_err(|what| section.fault(&format!("audiences[{i}]"), what))).collect()
+}
+
+fn read_subject_claim(section: &Section<'_>, defaults: &PresetDefaults) -> Result<String, ConfigError> {
+    let Some(claim) = section.text("subject_claim")? else { return Ok(defaults.subject_claim.into()) };
+    if defaults.never_subjects.contains(&claim.as_str()) {
+        return Err(
+            section.fault("subject_claim", "must name the user for good: what that claim holds can be changed and given to another")
+        );
+    }
+    Ok(claim)
 }
 
 fn read_algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, ConfigError> {
@@ -313,11 +329,16 @@ fn read_token_types(section: &Section<'_>, default: &[&str]) -> Result<Vec<Strin
 
 /// What is written out replaces a preset's requirement of the same name and leaves the others: an operator who adds a group
 /// does not thereby let in ID tokens.
-fn read_required_claims(section: &Section<'_>, default: &[(&str, &[&str])]) -> Result<Vec<RequiredClaim>, ConfigError> {
+fn read_required_claims(
+    section: &Section<'_>,
+    default: &[(&str, &[&str])],
+    tenant: Option<(&str, &str)>,
+) -> Result<Vec<RequiredClaim>, ConfigError> {
     let mut claims: Vec<RequiredClaim> = default
         .iter()
         .map(|(name, values)| RequiredClaim { name: (*name).into(), values: values.iter().map(|v| (*v).into()).collect() })
         .collect();
+    claims.extend(tenant.map(|(claim, id)| RequiredClaim { name: claim.into(), values: vec![id.into()] }));
     let Some(value) = section.object.get("required_claims") else { return Ok(claims) };
     let Value::Object(object) = value else { return Err(section.fault("required_claims", "must be an object")) };
     for (i, (name, value)) in object.iter().enumerate() {

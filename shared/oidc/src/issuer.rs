@@ -62,6 +62,15 @@ impl TrustedIssuer {
         }
     }
 
+    /// What its keys are kept in; none for inline keys.
+    #[cfg(test)]
+    pub(crate) const fn cache(&self) -> Option<&KeyCache> {
+        match &self.keys {
+            Keys::Inline(_) => None,
+            Keys::Table(cache) | Keys::Url(cache, _) => Some(cache),
+        }
+    }
+
     /// Loads this issuer's keys now.
     pub(crate) async fn load<F: Fetch, S: SnapshotStore, C: Clock>(
         &self,

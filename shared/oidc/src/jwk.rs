@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents};
 use jsonwebtoken::DecodingKey;
 
 use crate::algorithm::Algorithm;
@@ -28,7 +28,17 @@ pub const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;
 pub struct VerifyingKey {
     key_id: String,
     algorithms: &'static [Algorithm],
-    key: DecodingKey,
+    key: Material,
+}
+
+/// What signatures are verified with.
+#[derive(Clone)]
+enum Material {
+    /// An RSA key, made when it was read. `jsonwebtoken` would make it anew for each token, which is a tenth of a verification
+    /// (`benches/verify.rs`), and RS256 is what nearly every issuer signs with.
+    Rsa { pkcs1: ParsedPublicKey, pss: ParsedPublicKey },
+    /// A key of another family.
+    Other(DecodingKey),
 }
 
 impl VerifyingKey {
@@ -48,8 +58,16 @@ impl VerifyingKey {
 
     /// Whether `signature`, in base64url, is this key's for `message`.
     pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
-        // An error (a key of another family, say) proves as little as a "no".
-        jsonwebtoken::crypto::verify(signature, message, &self.key, algorithm.for_verification()).unwrap_or(false)
+        let by_rsa = |key: &ParsedPublicKey| base64url::decode(signature).is_some_and(|bytes| key.verify_sig(message, &bytes).is_ok());
+        match (&self.key, algorithm) {
+            (Material::Rsa { pkcs1, .. }, Algorithm::RS256) => by_rsa(pkcs1),
+            (Material::Rsa { pss, .. }, Algorithm::PS256) => by_rsa(pss),
+            (Material::Rsa { .. }, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA) => false,
+            // An error (a key of another family, say) proves as little as a "no".
+            (Material::Other(key), _) => {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm.for_verification()).unwrap_or(false)
+            }
+        }
     }
 
     /// Takes a key out of a key set, if it can be used to verify signatures.
@@ -106,9 +124,9 @@ enum Kind {
     Okp,
 }
 
-type Material = (&'static [Algorithm], DecodingKey);
+type Read = (&'static [Algorithm], Material);
 
-fn read_rsa(jwk: &Object) -> Result<Material, KeyFault> {
+fn read_rsa(jwk: &Object) -> Result<Read, KeyFault> {
     let n = bytes(jwk, "n")?;
     let e = bytes(jwk, "e")?;
     // RFC 7518 forbids leading zeros and notes that some write one all the same. The number is the same, so it is read; the
@@ -129,11 +147,12 @@ fn read_rsa(jwk: &Object) -> Result<Material, KeyFault> {
         return Err(KeyFault::Point);
     }
     let components = RsaPublicKeyComponents { n, e };
-    components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyFault::Point)?;
-    Ok((&[Algorithm::RS256, Algorithm::PS256], DecodingKey::from_rsa_raw_components(n, e)))
+    let pkcs1 = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| KeyFault::Point)?;
+    let pss = components.to_parsed_public_key(&RSA_PSS_2048_8192_SHA256).map_err(|_| KeyFault::Point)?;
+    Ok((&[Algorithm::RS256, Algorithm::PS256], Material::Rsa { pkcs1, pss }))
 }
 
-fn read_ec(jwk: &Object) -> Result<Material, KeyFault> {
+fn read_ec(jwk: &Object) -> Result<Read, KeyFault> {
     let (size, possible): (usize, &'static [Algorithm]) = match text(jwk, "crv")? {
         Some("P-256") => (32, &[Algorithm::ES256]),
         Some("P-384") => (48, &[Algorithm::ES384]),
@@ -150,10 +169,10 @@ fn read_ec(jwk: &Object) -> Result<Material, KeyFault> {
         _ => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point),
     };
     parsed.map_err(|_| KeyFault::Point)?;
-    Ok((possible, DecodingKey::from_ec_der(&point)))
+    Ok((possible, Material::Other(DecodingKey::from_ec_der(&point))))
 }
 
-fn read_okp(jwk: &Object) -> Result<Material, KeyFault> {
+fn read_okp(jwk: &Object) -> Result<Read, KeyFault> {
     if text(jwk, "crv")? != Some("Ed25519") {
         return Err(KeyFault::Curve);
     }
@@ -162,7 +181,7 @@ fn read_okp(jwk: &Object) -> Result<Material, KeyFault> {
         return Err(KeyFault::Point);
     }
     // Any 32 bytes can be taken here: whether they are a point is found when a signature is verified.
-    Ok((&[Algorithm::EdDSA], DecodingKey::from_ed_der(&x)))
+    Ok((&[Algorithm::EdDSA], Material::Other(DecodingKey::from_ed_der(&x))))
 }
 
 fn text<'a>(jwk: &'a Object, name: &str) -> Result<Option<&'a str>, KeyFault> {

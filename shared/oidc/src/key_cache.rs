@@ -1,6 +1,7 @@
 //! One issuer's keys, and when to load them again.
 //!
-//! The same states for keys that are fetched from the issuer and for keys that are read from the table:
+//! The same states for keys that are fetched from the issuer and for keys that are read from the table. Every transition has
+//! its number in `docs/architecture.md` ("The states of a key set"); in short:
 //!
 //! | state | when | a known `kid` | an unknown `kid` |
 //! | --- | --- | --- | --- |
@@ -368,5 +369,7 @@ impl<C: Clock> Drop for Unsettled<'_, C> {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -34,8 +34,10 @@ pub struct PresetDefaults {
     pub token_types: &'static [&'static str],
     /// The required claims and their allowed values.
     pub required_claims: &'static [(&'static str, &'static [&'static str])],
-    /// Whether the issuer must name its tenant by id.
-    pub tenant_pinned: bool,
+    /// The claim that names the tenant. With it the issuer must name one by its id, and the claim must be that very one.
+    pub tenant_claim: Option<&'static str>,
+    /// Claims that cannot be the subject, as they can be changed and given to another person.
+    pub never_subjects: &'static [&'static str],
 }
 
 /// The defaults without a preset (`docs/configuration.md`): any access or ID token that is not typed as something else.
@@ -44,7 +46,8 @@ pub const GENERAL: PresetDefaults = PresetDefaults {
     subject_claim: "sub",
     token_types: &["", "JWT", "at+jwt"],
     required_claims: &[],
-    tenant_pinned: false,
+    tenant_claim: None,
+    never_subjects: &[],
 };
 
 impl Preset {
@@ -75,9 +78,15 @@ impl Preset {
             // person; `uid` is the user's id. ID tokens have no `uid`, nor has the token of a service without a user.
             Self::Okta => PresetDefaults { subject_claim: "uid", token_types: &["", "at+jwt"], ..GENERAL },
             // `sub` differs for each application; `oid` is the user's object id in the tenant. E-mail and UPN are never an
-            // identity: they can be changed, and another tenant's administrator can set them to anything. The tenant is in
-            // the issuer, so the issuer must be the tenant's own and not `common` or `organizations`.
-            Self::Entra => PresetDefaults { subject_claim: "oid", token_types: &["JWT", "at+jwt"], tenant_pinned: true, ..GENERAL },
+            // identity: they can be changed, and another tenant's administrator can set them to anything. All tenants' tokens
+            // are signed with the same keys, so the issuer must be one tenant's own and not `common` or `organizations`.
+            Self::Entra => PresetDefaults {
+                subject_claim: "oid",
+                token_types: &["JWT", "at+jwt"],
+                tenant_claim: Some("tid"),
+                never_subjects: &["email", "upn", "preferred_username", "unique_name", "name"],
+                ..GENERAL
+            },
             // Access tokens have no `typ` and no `aud`: the app client is in `client_id`. ID tokens have the client in `aud`
             // and `token_use: id`.
             Self::Cognito => PresetDefaults {
@@ -103,13 +112,13 @@ impl fmt::Display for Preset {
     }
 }
 
-/// Whether an issuer names a tenant by its id: a path segment of the form `8-4-4-4-12` hexadecimal digits.
-pub(crate) fn names_tenant(issuer: &str) -> bool {
-    let is_id = |segment: &str| {
+/// The tenant that an issuer names by its id: the first path segment of the form `8-4-4-4-12` hexadecimal digits.
+pub(crate) fn tenant(issuer: &str) -> Option<&str> {
+    let is_id = |segment: &&str| {
         segment.len() == 36
             && segment.bytes().enumerate().all(|(i, b)| if [8, 13, 18, 23].contains(&i) { b == b'-' } else { b.is_ascii_hexdigit() })
     };
-    issuer.split('/').skip(3).any(is_id)
+    issuer.split('/').skip(3).find(is_id)
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use latchkey_domain::ports::Authenticator as _;
-use proptest::prelude::*;
 
 use super::*;
 use crate::algorithm::Algorithm;
@@ -17,19 +15,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const KEYS: &str = "https://idp.example/keys";
 
-// ---- One cache and a loader that does as it is told, against a model. ----
+// ---- One cache, and a loader that does as it is told. ----
 
 /// What the source does with the next load.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 enum Mode {
-    /// Answers with these usable key ids, and with a bad key beside them.
-    Serves { kids: BTreeSet<u8>, half_bad: bool },
-    /// Answers with a set in which no key can be used.
-    AllBad,
-    /// Fails.
+    /// Answers with these key ids.
+    Serves(Vec<u8>),
     Fails,
-    /// Answers after that long, or fails when it may not take so long.
-    Slow(Duration),
     /// Never answers.
     Hangs,
 }
@@ -44,7 +37,7 @@ struct Source {
 
 impl Source {
     fn new() -> Self {
-        let mode = Mutex::new(Mode::Serves { kids: BTreeSet::from([0]), half_bad: false });
+        let mode = Mutex::new(Mode::Serves(vec![0]));
         Self { clock: ManualClock::new(), mode, fetched_at: Mutex::new(None), loads: Mutex::new(0) }
     }
 
@@ -53,7 +46,7 @@ impl Source {
     }
 
     fn serve(&self, kids: &[u8]) {
-        self.set(Mode::Serves { kids: kids.iter().copied().collect(), half_bad: false });
+        self.set(Mode::Serves(kids.to_vec()));
     }
 
     fn taken_loads(&self) -> u32 {
@@ -61,197 +54,26 @@ impl Source {
     }
 }
 
-fn keys(kids: &BTreeSet<u8>, bad: bool) -> KeySet {
-    let mut jwks: Vec<_> = kids.iter().map(|kid| Pair::p256().jwk(&kid.to_string(), "")).collect();
-    jwks.extend(bad.then(|| Pair::p256().jwk("9", r#","use":"enc""#)));
+fn keys(kids: &[u8]) -> KeySet {
+    let jwks: Vec<_> = kids.iter().map(|kid| Pair::p256().jwk(&kid.to_string(), "")).collect();
     KeySet::parse(key_set(&jwks).as_bytes()).unwrap()
 }
 
 impl LoadKeys for Source {
-    async fn load(&self, budget: Duration) -> Result<Loaded, KeyFailure> {
+    async fn load(&self, _budget: Duration) -> Result<Loaded, KeyFailure> {
         *self.loads.lock().unwrap() += 1;
         tokio::task::yield_now().await;
         let mode = self.mode.lock().unwrap().clone();
         let fetched_at = *self.fetched_at.lock().unwrap();
         match mode {
-            Mode::Serves { kids, half_bad } => Ok(Loaded { keys: keys(&kids, half_bad), fetched_at }),
-            Mode::AllBad => Ok(Loaded { keys: keys(&BTreeSet::new(), true), fetched_at }),
+            Mode::Serves(kids) => Ok(Loaded { keys: keys(&kids), fetched_at }),
             Mode::Fails => Err(KeyFailure::Fetch(FetchError::Connect)),
-            Mode::Slow(takes) if takes > budget => {
-                self.clock.advance(budget);
-                Err(KeyFailure::Fetch(FetchError::Timeout))
-            }
-            Mode::Slow(takes) => {
-                self.clock.advance(takes);
-                Ok(Loaded { keys: keys(&BTreeSet::from([0]), false), fetched_at })
-            }
             Mode::Hangs => std::future::pending().await,
         }
     }
 }
 
-#[derive(Debug, Clone)]
-enum Action {
-    Advance(Duration),
-    /// The environment is frozen: the monotonic clock stands still.
-    Freeze(Duration),
-    SetBack(Duration),
-    Becomes(Mode),
-    /// The source gets a new copy of what it serves.
-    Copies,
-    /// A request with this `kid`; 3 and above were never published.
-    Request(u8),
-    Flood(u8),
-}
-
-/// What must be known to say what a request must come to.
-#[derive(Debug, Default)]
-struct Model {
-    /// The ids that are held, and when they were loaded and confirmed.
-    held: Option<(BTreeSet<u8>, Moment, Moment)>,
-    last: Option<Moment>,
-    /// When an unknown id last asked for a load.
-    asked: Option<Moment>,
-    failures: u32,
-}
-
-impl Model {
-    fn is_trusted(&self, now: Moment) -> bool {
-        self.held.as_ref().is_some_and(|(_, _, confirmed)| now.since(*confirmed) < TRUST_FOR)
-    }
-
-    fn is_fresh(&self, now: Moment) -> bool {
-        self.is_trusted(now) && self.held.as_ref().is_some_and(|(_, loaded, _)| now.since(*loaded) < URL_REFRESH_AFTER)
-    }
-
-    fn holds(&self, kid: u8) -> bool {
-        self.held.as_ref().is_some_and(|(kids, _, _)| kids.contains(&kid))
-    }
-
-    /// Whether a request must load, must not, by the words of the module's documentation.
-    fn must_load(&self, now: Moment, kid: u8) -> bool {
-        let waited = |least: Duration| self.last.is_none_or(|last| now.since(last) >= least);
-        let may_ask = !self.holds(kid) && self.asked.is_none_or(|asked| now.since(asked) >= UNKNOWN_KEY_COOLDOWN);
-        let doubled = Duration::from_secs(1 << self.failures.saturating_sub(1).min(10));
-        let backed_off = self.failures == 0 || waited(doubled.min(if self.is_trusted(now) { RETRY_MAX } else { RETRY_MAX_WITHOUT_KEYS }));
-        if self.is_fresh(now) {
-            may_ask
-        } else if self.is_trusted(now) {
-            backed_off || may_ask
-        } else {
-            backed_off
-        }
-    }
-}
-
-fn actions() -> impl Strategy<Value = Vec<Action>> {
-    let mode = prop_oneof![
-        4 => (proptest::collection::btree_set(0..3_u8, 1..3), any::<bool>()).prop_map(|(kids, half_bad)| Mode::Serves { kids, half_bad }),
-        1 => Just(Mode::AllBad),
-        2 => Just(Mode::Fails),
-        1 => (0..8_u64).prop_map(|s| Mode::Slow(Duration::from_secs(s))),
-        1 => Just(Mode::Hangs),
-    ];
-    let span = prop_oneof![
-        (0..3000_u64).prop_map(Duration::from_millis),
-        (0..60_u64).prop_map(Duration::from_secs),
-        (0..12_u64).prop_map(|minutes| MINUTE * u32::try_from(minutes).unwrap_or(0)),
-        Just(URL_REFRESH_AFTER),
-        Just(UNKNOWN_KEY_COOLDOWN),
-        Just(TRUST_FOR),
-    ];
-    let action = prop_oneof![
-        5 => span.clone().prop_map(Action::Advance),
-        1 => span.clone().prop_map(Action::Freeze),
-        1 => span.prop_map(Action::SetBack),
-        3 => mode.prop_map(Action::Becomes),
-        1 => Just(Action::Copies),
-        10 => (0..5_u8).prop_map(Action::Request),
-        1 => (1..5_u8).prop_map(Action::Flood),
-    ];
-    proptest::collection::vec(action, 1..80)
-}
-
-async fn step(cache: &KeyCache, source: &Source, model: &mut Model, kid: u8) -> Result<(), TestCaseError> {
-    let before = Moment::now(&source.clock);
-    let must_load = model.must_load(before, kid);
-    let expected_age = model.held.as_ref().map(|(_, _, confirmed)| before.since(*confirmed));
-    prop_assert_eq!(cache.age(before), expected_age);
-    let result = cache.find(&kid.to_string(), source, &source.clock, BUDGET).await;
-    let after = Moment::now(&source.clock);
-
-    // At most one load, exactly when the documentation says so.
-    prop_assert_eq!(source.taken_loads(), u32::from(must_load), "before {:?}, kid {}, model {:?}", before, kid, model);
-    if must_load {
-        if model.is_trusted(before) && !model.holds(kid) {
-            model.asked = Some(after);
-        }
-        let share = if model.is_trusted(before) { BUDGET / 2 } else { BUDGET };
-        let fetched_at = *source.fetched_at.lock().unwrap();
-        let served = match &*source.mode.lock().unwrap() {
-            Mode::Serves { kids, .. } => Some(kids.clone()),
-            Mode::Slow(takes) if *takes <= share => Some(BTreeSet::from([0])),
-            Mode::AllBad | Mode::Fails | Mode::Slow(_) | Mode::Hangs => None,
-        };
-        let confirmed = fetched_at.map_or(after, |at| after.at(at));
-        match served {
-            Some(kids) if after.since(confirmed) < TRUST_FOR => {
-                model.held = Some((kids, after, confirmed));
-                model.failures = 0;
-            }
-            Some(_) | None => model.failures += 1,
-        }
-        model.last = Some(after);
-    }
-
-    // Known keys work while they are trusted, withdrawn and unknown ones do not, and only the lack of trusted keys is unavailable.
-    match result {
-        Ok(Lookup::Key(key)) => {
-            prop_assert_eq!(key.key_id(), kid.to_string());
-            prop_assert!(model.is_trusted(after) && model.holds(kid), "an untrusted key was used: {:?}", model);
-            let (_, loaded, _) = model.held.as_ref().unwrap();
-            prop_assert!(after.since(*loaded) < URL_REFRESH_AFTER || model.failures > 0, "an old key without a try for a new one");
-        }
-        Ok(Lookup::Unknown) => prop_assert!(model.is_trusted(after) && !model.holds(kid)),
-        Ok(Lookup::Ambiguous) => prop_assert!(false, "no id is published twice"),
-        Err(_) => prop_assert!(!model.is_trusted(after), "unavailable in spite of trusted keys: {:?}", model),
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn the_cache_does_as_its_documentation_says(actions in actions(), is_copy in any::<bool>()) {
-        // Paused time: what would wait for a source that hangs gives up at once.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(async {
-            let (cache, source, mut model) = (KeyCache::new(URL_REFRESH_AFTER), Source::new(), Model::default());
-            let copy = || *source.fetched_at.lock().unwrap() = is_copy.then(|| source.clock.now());
-            copy();
-            for action in actions {
-                match action {
-                    Action::Advance(by) => source.clock.advance(by),
-                    Action::Freeze(by) => source.clock.advance_wall(by),
-                    Action::SetBack(by) => source.clock.set_back(by),
-                    Action::Becomes(mode) => source.set(mode),
-                    Action::Copies => copy(),
-                    Action::Request(kid) => step(&cache, &source, &mut model, kid).await?,
-                    Action::Flood(n) => {
-                        for kid in 0..n * 10 {
-                            step(&cache, &source, &mut model, 100 + kid).await?;
-                        }
-                        step(&cache, &source, &mut model, 0).await?;
-                    }
-                }
-            }
-            Ok::<_, TestCaseError>(())
-        })?;
-    }
-}
-
-// ---- Each transition of the table by itself. ----
+// ---- The states one by one. ----
 
 async fn find(cache: &KeyCache, source: &Source, kid: u8) -> Result<bool, KeyFailure> {
     let found = cache.find(&kid.to_string(), source, &source.clock, BUDGET).await?;

@@ -6,7 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::algorithm::Algorithm;
-use crate::testing::{AUDIENCE, BUDGET, Claims, ISSUER, ManualClock, NOW, Pair, Table, Web, World, b64, issuer_json, key_set, verifier};
+use crate::key_cache::URL_REFRESH_AFTER;
+use crate::testing::{
+    AUDIENCE, Answer, BUDGET, Claims, ISSUER, ManualClock, NOW, Pair, Table, Web, World, b64, issuer_json, key_set, verifier,
+};
 
 type TestVerifier = Verifier<Web, Table, ManualClock>;
 
@@ -387,6 +390,75 @@ fn a_key_is_for_its_own_issuer_alone() {
     assert_eq!(outcome(&own_ids, &token(1, ISSUER, "b")), "token.key-unknown");
 }
 
+/// Two issuers that publish different keys under the same id, wherever each has its keys from, at first and after they have
+/// swapped them. The user of one is never the other's of the same name.
+#[tokio::test]
+async fn keys_never_cross_over_whatever_their_source() {
+    const SOURCES: [&str; 3] = ["inline", "url", "table"];
+    for sources in SOURCES.iter().flat_map(|a| SOURCES.iter().map(move |b| [*a, *b])) {
+        let world = World::new();
+        let names = ["first", "second"];
+        let publish = |issuer: usize, n: usize| {
+            let set = key_set(&[Pair::rsa(n).jwk("k", "")]);
+            world.store(names[issuer], &set, Duration::ZERO);
+            world.answer(&format!("https://{}.example/keys", names[issuer]), Answer::Document(set));
+        };
+        let issuer = |issuer: usize| {
+            let name = names[issuer];
+            let jwks = match sources[issuer] {
+                "inline" => format!(r#"{{"source":"inline","keys":[{}]}}"#, Pair::rsa(issuer).jwk("k", "")),
+                "url" => format!(r#"{{"source":"url","url":"https://{name}.example/keys"}}"#),
+                _ => r#"{"source":"table"}"#.to_owned(),
+            };
+            format!(r#"{{"id":"{name}","issuer":"https://{name}.example","audiences":["{AUDIENCE}"],"jwks":{jwks}}}"#)
+        };
+        publish(0, 0);
+        publish(1, 1);
+        let (first, second) = (issuer(0), issuer(1));
+        let verifier = world.verifier(&[&first, &second]);
+        // A token that says that it is from this issuer, signed by the `n`th pair.
+        let verify = async |issuer: usize, n: usize| {
+            let now = world.clock.now();
+            let claims = Claims::good()
+                .with("iss", &format!("\"https://{}.example\"", names[issuer]))
+                .with("iat", &now.unix_seconds().to_string())
+                .with("exp", &(now.unix_seconds() + 60).to_string());
+            let token = Pair::rsa(n).token(Algorithm::RS256, r#"{"alg":"RS256","kid":"k"}"#, &claims.json());
+            match verifier.verify(&token, now, BUDGET).await {
+                Ok(claims) => format!("{}'s {}", claims.identity().issuer, claims.identity().subject),
+                Err(VerifyError::Refused { refusal, .. }) => refusal.to_string(),
+                Err(VerifyError::Unavailable { failure, .. }) => failure.to_string(),
+            }
+        };
+        for (issuer, name) in names.iter().enumerate() {
+            assert_eq!(verify(issuer, issuer).await, format!("{name}'s user-1"), "{sources:?}");
+            assert_eq!(verify(issuer, 1 - issuer).await, "token.signature", "{sources:?}: {name} with the other's key");
+        }
+
+        // Each now publishes what was the other's. Keys in the configuration stay what they are.
+        publish(0, 1);
+        publish(1, 0);
+        world.clock.advance(URL_REFRESH_AFTER);
+        for (issuer, name) in names.iter().enumerate() {
+            let own = if sources[issuer] == "inline" { issuer } else { 1 - issuer };
+            assert_eq!(verify(issuer, own).await, format!("{name}'s user-1"), "{sources:?}");
+            assert_eq!(verify(issuer, 1 - own).await, "token.signature", "{sources:?}: {name} with the other's key");
+        }
+
+        // An unknown key of one asks for that one's keys and no other's.
+        world.asked();
+        let claims = Claims::good().with("iss", "\"https://first.example\"").json();
+        let unknown = Pair::rsa(2).token(Algorithm::RS256, r#"{"alg":"RS256","kid":"u"}"#, &claims);
+        assert!(verifier.verify(&unknown, world.clock.now(), BUDGET).await.is_err());
+        let expected: &[&str] = match sources[0] {
+            "inline" => &[],
+            "url" => &["https://first.example/keys"],
+            _ => &["table:first"],
+        };
+        assert_eq!(world.asked(), expected, "{sources:?}");
+    }
+}
+
 #[test]
 fn times_are_judged_at_their_edges() {
     let verifier = plain();
@@ -596,6 +668,45 @@ fn scopes_are_words() {
         ] {
             assert_eq!(with(scope), "token.required-claim", "{scope}");
         }
+    }
+}
+
+/// Step-up (RFC 9470): how the user has signed in is a claim like any other, in each of the forms that providers have for it.
+#[test]
+fn a_second_factor_can_be_asked_for() {
+    let asks = |required: &str| plain_with(&format!(r#","required_claims":{{{required}}}"#));
+    let with = |verifier: &TestVerifier, name: &str, json: &str| outcome(verifier, &Claims::good().with(name, json).signed());
+    // RFC 8176: methods are a list, one of which has to be among those that are asked for.
+    let amr = asks(r#""amr":["mfa","hwk"]"#);
+    for methods in [r#"["mfa"]"#, r#"["pwd","mfa"]"#, r#"["hwk","pin"]"#, r#""mfa""#] {
+        assert_eq!(with(&amr, "amr", methods), "ok", "{methods}");
+    }
+    for methods in
+        ["[]", r#"["pwd"]"#, r#"["pwd","MFA"]"#, r#"["pwd mfa"]"#, r#""pwd mfa""#, r#"[["mfa"]]"#, r#"{"mfa":true}"#, "true", "null"]
+    {
+        assert_eq!(with(&amr, "amr", methods), "token.required-claim", "{methods}");
+    }
+    assert_eq!(outcome(&amr, &Claims::good().signed()), "token.required-claim", "said nothing of it");
+    // OpenID Connect Core 1.0, section 2: a level is a string. It has no order: a higher one is not a lower one too.
+    let acr = asks(r#""acr":["2","urn:okta:loa:2fa:any"]"#);
+    for level in [r#""2""#, r#""urn:okta:loa:2fa:any""#] {
+        assert_eq!(with(&acr, "acr", level), "ok", "{level}");
+    }
+    for level in [r#""3""#, r#""1""#, "2", "2.0", r#""urn:okta:loa:1fa:any""#, r#""2 urn:okta:loa:2fa:any""#] {
+        assert_eq!(with(&acr, "acr", level), "token.required-claim", "{level}");
+    }
+    // Entra's authentication contexts.
+    let acrs = asks(r#""acrs":"c1""#);
+    assert_eq!(with(&acrs, "acrs", r#"["p1","c1"]"#), "ok");
+    assert_eq!(with(&acrs, "acrs", r#"["p1","c10"]"#), "token.required-claim");
+    // Of several claims that are asked for, each has to be met.
+    let all = asks(r#""groups":["a"],"scope":["url.mint"],"acr":["2"],"amr":["mfa"]"#);
+    let claims =
+        Claims::good().with("groups", r#"["a"]"#).with("scope", "\"openid url.mint\"").with("acr", "\"2\"").with("amr", r#"["mfa"]"#);
+    assert_eq!(outcome(&all, &claims.signed()), "ok");
+    for name in ["groups", "scope", "acr", "amr"] {
+        assert_eq!(outcome(&all, &claims.clone().without(name).signed()), "token.required-claim", "{name}");
+        assert_eq!(outcome(&all, &claims.clone().with(name, "\"x\"").signed()), "token.required-claim", "{name}");
     }
 }
 
