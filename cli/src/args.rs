@@ -32,6 +32,9 @@ pub enum Command {
     /// Write, read and delete grants: who may open what
     #[command(subcommand)]
     Grants(GrantsCommand),
+    /// Fetch issuers' keys into the table, and look at them there
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Fill in the tokens of an event file from a running `latchkey dev`, for `sam local invoke -e -`
     Event(EventArgs),
 }
@@ -108,6 +111,47 @@ pub enum GrantsCommand {
     },
     /// Delete a grant
     Delete(GrantKey),
+}
+
+/// What there is to do with issuers' keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Fetch the keys of every issuer whose keys come from the table, and keep them there, as the refresher does on its schedule
+    #[command(
+        after_help = "Example:\n  latchkey keys refresh --table latchkey --issuers-file issuers.json\n\nThe exit code is 1 when an issuer's keys could not be had. What the table has of it stays."
+    )]
+    Refresh {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// The issuers, as the broker is told them
+        #[command(flatten)]
+        issuers: IssuersArgs,
+        /// Only this issuer
+        #[arg(long, value_name = "ID")]
+        issuer: Option<String>,
+    },
+    /// Show the keys that the table has of an issuer, and how old they are
+    Show {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// The issuer
+        #[arg(long, value_name = "ID")]
+        issuer: String,
+    },
+}
+
+/// Where the issuers are configured.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct IssuersArgs {
+    /// A file with the JSON array of issuers, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub issuers_file: Option<PathBuf>,
+    /// The JSON array itself
+    #[arg(long, env = "LATCHKEY_ISSUERS", value_name = "JSON")]
+    pub issuers: Option<String>,
 }
 
 /// Which grant is meant.

@@ -5,6 +5,7 @@ use aws_config::BehaviorVersion;
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_admin::GrantAdmin;
+use latchkey_aws::grant_store::Table;
 use latchkey_transport::Transport;
 
 /// The table, for an operator.
@@ -12,8 +13,24 @@ use latchkey_transport::Transport;
 /// # Errors
 /// No region or no credentials are configured.
 pub async fn table(name: &str) -> anyhow::Result<GrantAdmin> {
+    Ok(GrantAdmin::new(clients(transport()?).await?.dynamodb_for_operators(), name))
+}
+
+/// The table as the functions see it, and the way to fetch what goes into it.
+///
+/// # Errors
+/// No region or no credentials are configured.
+pub async fn table_and_transport(name: &str) -> anyhow::Result<(Table, Transport)> {
+    let transport = transport()?;
+    Ok((Table::new(clients(transport.clone()).await?.dynamodb_for_operators(), name), transport))
+}
+
+fn transport() -> anyhow::Result<Transport> {
     let ca_bundle = environment_variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    let transport = Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")?;
+    Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
+}
+
+async fn clients(transport: Transport) -> anyhow::Result<Clients> {
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await;
     let region = config.region().map(ToString::to_string);
     let environment = Environment::read(|name| match name {
@@ -24,7 +41,7 @@ pub async fn table(name: &str) -> anyhow::Result<GrantAdmin> {
         _ => environment_variable(name),
     })?;
     let provider = config.credentials_provider().context("no AWS credentials are configured")?;
-    Ok(GrantAdmin::new(Clients::with_provider(&environment, transport, provider).dynamodb_for_operators(), name))
+    Ok(Clients::with_provider(&environment, transport, provider))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command reads the environment of whoever runs it")]

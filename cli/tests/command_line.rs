@@ -194,6 +194,57 @@ fn a_table_in_a_folder_is_kept() {
 }
 
 #[test]
+fn keys_are_fetched_into_the_table_and_shown() {
+    let dev = Dev::start(&[]);
+    let banner = dev.process.output().lines();
+    let idp = banner.iter().find(|line| line.contains("the OpenID issuer")).unwrap().split_whitespace().next().unwrap();
+    let issuers = format!(
+        r#"[{{"id":"local","issuer":"{idp}","audiences":["a"]}},{{"id":"gone","issuer":"http://127.0.0.1:9","audiences":["a"]}},
+            {{"id":"direct","issuer":"{idp}/x","audiences":["a"],"jwks":{{"source":"url"}}}}]"#
+    );
+    let file = dev.folder.path().join("issuers.json");
+    std::fs::write(&file, &issuers).unwrap();
+    let keys = |arguments: &[&str]| {
+        run(latchkey().envs(dev.environment.iter().cloned()).env_remove("LATCHKEY_ISSUERS").arg("keys").args(arguments))
+    };
+    let file = file.to_str().unwrap();
+
+    let (code, out, _) = keys(&["show", "--issuer", "local"]);
+    assert!(code == 1 && out.contains("no keys of local") && out.contains("keys refresh"), "{out}");
+
+    // One of them cannot be had: it is said, the other is kept all the same, and the exit code tells.
+    let (code, out, err) = keys(&["refresh", "--issuers-file", file]);
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert!(out.contains("local kept ") && out.contains(&format!("{idp}/")), "{out}");
+    assert!(out.contains("gone failed: keys.discovery-connect") && out.contains("nothing that can be read"), "{out}");
+    assert!(!out.contains("direct"), "its keys do not come from the table");
+    let (code, out, _) = keys(&["refresh", "--issuers-file", file, "--issuer", "local", "--json"]);
+    let record: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, record["event"].as_str(), record["outcome"].as_str()), (0, Some("latchkey.keys"), Some("kept")));
+
+    let (code, out, _) = keys(&["show", "--issuer", "local", "--json"]);
+    let shown: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, shown["usable"].as_bool()), (0, Some(true)));
+    let ids: Vec<&Value> = shown["keys"].as_array().unwrap().iter().map(|key| &key["key_id"]).collect();
+    assert_eq!(record["key_ids"].as_array().unwrap().iter().collect::<Vec<_>>(), ids);
+    assert!(shown["age_seconds"].as_u64().unwrap() < 60);
+    let (code, out, _) = keys(&["show", "--issuer", "local"]);
+    assert!(code == 0 && out.contains(" for RS256"), "{out}");
+
+    for (arguments, code, says) in [
+        (&["refresh", "--issuers-file", file, "--issuer", "nobody"][..], 1, "there is no issuer nobody"),
+        (&["refresh", "--issuers-file", "/nowhere"], 1, "/nowhere cannot be read"),
+        (&["refresh", "--issuers", "[]"], 1, "must name at least one issuer"),
+        (&["refresh"], 2, "--issuers-file"),
+        (&["show"], 2, "--issuer"),
+        (&["show", "--issuer", "No"], 1, "--issuer"),
+    ] {
+        let (came, _, err) = keys(arguments);
+        assert!(came == code && err.contains(says), "{arguments:?}: {came} {err}");
+    }
+}
+
+#[test]
 fn an_event_is_filled_in_from_a_running_dev() {
     let dev = Dev::start(&[]);
     let file = dev.folder.path().join("event.json");

@@ -162,7 +162,7 @@ class Case:
     expect: str
     why: str
     keys: dict = dataclasses.field(default_factory=dict)
-    on: str | None = None  # the resource's own policy: api, function, topic, lambda-trust, or with its stack: key <stack>, trust <stack>
+    on: str | None = None  # the resource's own policy: api, function, refresher, queue, topic, lambda-trust, or with its stack: key <stack>, trust <stack>
     scp: bool = False
     method: str = "endpoint"
     unknown: tuple = ()  # keys that the simulator's data does not have for the action
@@ -208,6 +208,8 @@ def simulation(case, world):
         simulated["resourcePolicy"] = {
             "api": world.api_policy,
             "function": world.function_policy,
+            "refresher": lambda: world.function_policy("latchkey-jwks-refresher"),
+            "queue": lambda: world.broker.resources["RefresherQueuePolicy"]["Properties"]["PolicyDocument"],
             "key": lambda: world.stacks[stack].resources["Key"]["Properties"]["KeyPolicy"],
             "topic": lambda: world.guardrails.resources["TopicPolicy"]["Properties"]["PolicyDocument"],
             "trust": lambda: world.trust(stack, "IssuingRole"),
@@ -319,6 +321,47 @@ case(BROKER, "xray:PutTraceSegments", "*", NOWHERE, ALLOWED, "Lambda traces")
 case(BROKER, "iam:PutRolePolicy", ISSUING, NOWHERE, REFUSED, "it changes no role")
 case(BROKER, "lambda:UpdateFunctionCode", FUNCTION, NOWHERE, REFUSED, "nor itself")
 case(BROKER, "kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/key", NOWHERE, REFUSED, "it has nothing to do with keys but through DynamoDB", on="key broker")
+
+# -- the function that fetches keys -----------------------------------------------------------------------------------------
+
+REFRESHER_FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:latchkey-jwks-refresher"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:latchkey-jwks-refresher-failed"
+SCHEDULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/RefresherFunctionSchedule"
+REFRESHER = Who(
+    "the refresher",
+    session(ACCOUNT, "latchkey-jwks-refresher", "latchkey-jwks-refresher"),
+    role_arn=role(ACCOUNT, "latchkey-jwks-refresher"),
+    policies=(("broker", "RefresherRole"),),
+)
+
+
+def key_of(row):
+    return {"lambda:SourceFunctionArn": REFRESHER_FUNCTION, "dynamodb:LeadingKeys": [row]}
+
+
+case = group("What the refresher may do", keys={"lambda:SourceFunctionArn": REFRESHER_FUNCTION})
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "an issuer's keys; it is outside the VPC, because issuers are", keys=key_of("JWKS#okta"))
+case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, ALLOWED, "how old those are that are kept", keys=key_of("JWKS#okta"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no grant", keys=key_of("SUBJECT#okta#mallory"))
+case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, REFUSED, "it need not know who opens what", keys=key_of("SUBJECT#okta#alice"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no counter: a rate limit that is set back is none", keys=key_of("RATE#okta#alice"))
+case(REFRESHER, "dynamodb:DeleteItem", TABLE, INTERNET, REFUSED, "good keys are never replaced by none", keys=key_of("JWKS#okta"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "another function that was given the same role", keys=key_of("JWKS#okta") | {"lambda:SourceFunctionArn": OTHER_FUNCTION})
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "credentials outside any function", keys=key_of("JWKS#okta") | {"lambda:SourceFunctionArn": None})
+case(REFRESHER, "sts:AssumeRole", ISSUING, INTERNET, REFUSED, "it has nothing to do with URLs", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice", "lambda:SourceFunctionArn": REFRESHER_FUNCTION}, on="trust broker")
+case(REFRESHER, "logs:PutLogEvents", f"{LOGS}/latchkey-jwks-refresher:log-stream:x", NOWHERE, ALLOWED, "its own log")
+case(REFRESHER, "logs:PutLogEvents", f"{LOGS}/latchkey-broker:log-stream:x", NOWHERE, REFUSED, "not among the audit records")
+case(REFRESHER, "xray:PutTraceSegments", "*", NOWHERE, ALLOWED, "Lambda traces")
+case(REFRESHER, "sqs:SendMessage", QUEUE, NOWHERE, ALLOWED, "what came to nothing")
+
+case = group("Who invokes the refresher", on="refresher")
+case(service("events"), "lambda:InvokeFunction", REFRESHER_FUNCTION, NOWHERE, ALLOWED, "its schedule", keys={"aws:SourceArn": SCHEDULE})
+case(service("events"), "lambda:InvokeFunction", REFRESHER_FUNCTION, NOWHERE, REFUSED, "another rule", keys={"aws:SourceArn": f"{SCHEDULE}2"})
+case(GATEWAY, "lambda:InvokeFunction", REFRESHER_FUNCTION, NOWHERE, REFUSED, "no API", keys=OURS)
+
+case = group("Who writes to the refresher's queue", on="queue")
+case(service("events"), "sqs:SendMessage", QUEUE, NOWHERE, ALLOWED, "its schedule, when the function cannot be invoked", keys={"aws:SourceArn": SCHEDULE})
+case(service("events"), "sqs:SendMessage", QUEUE, NOWHERE, REFUSED, "another rule", keys={"aws:SourceArn": f"{SCHEDULE}2"})
 
 # -- taking on an issuing role -------------------------------------------------------------------------------------------
 
@@ -432,12 +475,14 @@ case(ADMIN, "sagemaker:CreatePartnerAppPresignedUrl", f"arn:aws:sagemaker:{REGIO
 case(DEPLOY, OPEN_STUDIO, ALICE, CONSOLE, REFUSED, "the deployer opens nothing")
 case(ADMIN, "iam:PutRolePolicy", ISSUING, CONSOLE, REFUSED, "the issuing role stays as it was deployed")
 case(ADMIN, "iam:UpdateAssumeRolePolicy", BROKER_ROLE, CONSOLE, REFUSED, "and so does the function's")
+case(ADMIN, "iam:PutRolePolicy", role(ACCOUNT, "latchkey-jwks-refresher"), CONSOLE, REFUSED, "and the refresher's")
 case(DEPLOY, "iam:PutRolePolicy", ISSUING, CONSOLE, ALLOWED, "but for the deployer")
 case(ADMIN, "lambda:InvokeFunction", FUNCTION, CONSOLE, REFUSED, "whoever invokes it by hand could say what requestContext says")
 case(ADMIN, "lambda:UpdateFunctionCode", FUNCTION, CONSOLE, REFUSED, "whoever changes its code is the function")
 case(ADMIN, "lambda:CreateFunctionUrlConfig", FUNCTION, CONSOLE, REFUSED, "a Function URL would be a second door", unknown=("lambda:FunctionUrlAuthType",))
 case(ADMIN, "lambda:AddPermission", FUNCTION, CONSOLE, REFUSED, "and so would a second permission")
 case(DEPLOY, "lambda:UpdateFunctionCode", FUNCTION, CONSOLE, ALLOWED, "but for the deployer")
+case(ADMIN, "lambda:UpdateFunctionCode", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:latchkey-jwks-refresher", CONSOLE, REFUSED, "whoever fetches the keys decides who is who")
 case(ADMIN, "lambda:InvokeFunction", OTHER_FUNCTION, CONSOLE, ALLOWED, "other functions are not its business")
 
 case = group("What notebook instances have to be", scp=True)

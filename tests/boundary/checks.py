@@ -96,7 +96,7 @@ def there_is_one_door(world):
         for kind in ("AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping", "AWS::ElasticLoadBalancingV2::LoadBalancer"):
             for name in stack.of_type(kind):
                 yield f"{name} is {kind}"
-    permissions = world.broker.of_type("AWS::Lambda::Permission")
+    permissions = {name: one for name, one in world.broker.of_type("AWS::Lambda::Permission").items() if one["FunctionName"] == "latchkey-broker"}
     if list(permissions) != ["BrokerPermission"]:
         yield f"permissions {sorted(permissions)}"
     for name, permission in permissions.items():
@@ -113,6 +113,21 @@ def the_function_is_inside(world):
         yield "no reserved concurrency"
     if function.get("TracingConfig") != {"Mode": "Active"}:
         yield "no tracing"
+
+
+@check
+def the_refresher_is_outside_and_on_a_schedule(world):
+    refresher = world.broker.resources["RefresherFunction"]["Properties"]
+    if "VpcConfig" in refresher:
+        yield "it is in the VPC, where there is no way to an issuer"
+    (rule,) = world.broker.of_type("AWS::Events::Rule").values()
+    # With the broker's 4 minutes, a withdrawn key stops within 10.
+    if rule["ScheduleExpression"] != "rate(5 minutes)":
+        yield f"schedule {rule['ScheduleExpression']}"
+    if not all("DeadLetterConfig" in target and "RetryPolicy" in target for target in rule["Targets"]):
+        yield "no retries or no dead-letter queue"
+    if [target["Arn"] for target in rule["Targets"]] != [world.broker.attribute("RefresherFunction", "Arn")]:
+        yield "the schedule is for something else"
 
 
 @check
@@ -219,16 +234,16 @@ def guardrails_are_there(world):
         yield "the topic is not encrypted"
 
 
-# Metrics of the function's own, as shared/telemetry/src/emf.rs writes them.
-EMF = cloudformation.ROOT / "shared" / "telemetry" / "src" / "emf.rs"
+# Metrics of the functions' own, as they are written.
+EMF = [cloudformation.ROOT / "shared" / "telemetry" / "src" / name for name in ("emf.rs", "keys.rs")]
 
 
 @check
 def alarms_watch_metrics_that_exist(world):
-    written = set(re.findall(r'"([A-Z][A-Za-z]+)"', EMF.read_text(encoding="utf-8")))
+    written = {name for path in EMF for name in re.findall(r'"([A-Z][A-Za-z]+)"', path.read_text(encoding="utf-8"))}
     alarms = world.broker.of_type("AWS::CloudWatch::Alarm")
     watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
-    expected = {("AWS/ApiGateway", "5XXError"), ("AWS/ApiGateway", "Latency"), ("AWS/Lambda", "Errors"), ("AWS/Lambda", "Throttles"), ("latchkey", "Denied"), ("latchkey", "KeyAge")}
+    expected = {("AWS/ApiGateway", "5XXError"), ("AWS/ApiGateway", "Latency"), ("AWS/Lambda", "Errors"), ("AWS/Lambda", "Throttles"), ("latchkey", "Denied"), ("latchkey", "KeyAge"), ("latchkey", "KeyRefreshFailed"), ("latchkey", "KeysRefreshed")}
     if watched != expected:
         yield f"alarms for {sorted(watched ^ expected)}"
     dashboard = json.loads(world.broker.resources["Dashboard"]["Properties"]["DashboardBody"])

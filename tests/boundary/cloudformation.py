@@ -129,6 +129,7 @@ ATTRIBUTES = {
     ("AWS::KMS::Key", "Arn"): lambda r: f"arn:aws:kms:{REGION}:{r.account}:key/{r.name.lower()}",
     ("AWS::Logs::LogGroup", "Arn"): lambda r: f"arn:aws:logs:{REGION}:{r.account}:log-group:{r.property('LogGroupName', r.name)}:*",
     ("AWS::Lambda::Function", "Arn"): lambda r: f"arn:aws:lambda:{REGION}:{r.account}:function:{r.property('FunctionName', r.name)}",
+    ("AWS::SQS::Queue", "Arn"): lambda r: f"arn:aws:sqs:{REGION}:{r.account}:{r.property('QueueName', r.name)}",
     ("AWS::EC2::SecurityGroup", "GroupId"): lambda r: f"sg-of-{r.name}",
     ("AWS::EC2::VPCEndpoint", "DnsEntries"): lambda r: [f"Z0123456789:{r.ref()}-abcd.{r.name.lower()}.{REGION}.vpce.amazonaws.com"],
     ("AWS::Events::Rule", "Arn"): lambda r: f"arn:aws:events:{REGION}:{r.account}:rule/{r.property('Name', r.name)}",

@@ -63,6 +63,10 @@ class Linters(unittest.TestCase):
         ("broker", "CKV_AWS_33", "AWS::KMS::Key.Key"): "principal * is tied to this account and to DynamoDB by kms:CallerAccount and kms:ViaService, as in AWS's own key policy for DynamoDB",
         ("broker", "CKV_AWS_116", "AWS::Lambda::Function.BrokerFunction"): "a dead-letter queue is for asynchronous events; this function is invoked by API Gateway alone, and a queue would hold tokens",
         ("broker", "CKV_AWS_173", "AWS::Lambda::Function.BrokerFunction"): "the variables hold no secret (docs/configuration.md), and Lambda encrypts them with its own key; a customer key would cost a call of KMS's at every cold start",
+        ("broker", "CKV_AWS_116", "AWS::Lambda::Function.RefresherFunction"): "it has one: EventInvokeConfig sends what failed to RefresherQueue",
+        ("broker", "CKV_AWS_117", "AWS::Lambda::Function.RefresherFunction"): "it is outside the VPC so that the broker need not have a way out",
+        ("broker", "CKV_AWS_173", "AWS::Lambda::Function.RefresherFunction"): "the variables hold no secret, as the broker's",
+        ("broker", "CKV_AWS_27", "AWS::SQS::Queue.RefresherQueue"): "it is encrypted by SQS itself (SqsManagedSseEnabled); its events say when a run failed, and nothing secret",
         ("broker", "CKV_AWS_120", "AWS::ApiGateway::Stage.BrokerApiv1Stage"): "an answer is for one caller and one moment: a cached URL would be somebody else's",
     }
 
@@ -89,6 +93,7 @@ class Linters(unittest.TestCase):
     # What parliament says and is not so: (issue, text in its detail, where) and why.
     PARLIAMENT_SKIPS = {
         ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn", "broker: BrokerRole, broker"): "Lambda sets it for every call of a function's code, whatever the service",
+        ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn", "broker: RefresherRole, jwks-refresher"): "the same",
         ("UNKNOWN_CONDITION_FOR_ACTION", "kms:EncryptionContext:aws:logs:arn", "broker: key Key"): "keys of an encryption context are named by the service that sets them, here CloudWatch Logs",
         ("MISMATCHED_TYPE", "ArnEquals requires a value of type Arn but given String", "broker: key Key"): "the same key; its value is the log group's ARN",
         ("UNKNOWN_CONDITION_FOR_ACTION", "sagemaker:VolumeKmsKeyArn", "organization: NotebookPolicy"): "younger than parliament's list of keys",
@@ -283,6 +288,11 @@ class Deployment(unittest.TestCase):
         self.assertEqual(known, {name for name in variables if name.startswith("LATCHKEY_")})
         self.assertEqual({name for name in variables if not name.startswith("LATCHKEY_")}, {f"AWS_ENDPOINT_URL_{name}" for name in ("DYNAMODB", "SAGEMAKER", "STS")})
         self.assertTrue(all(isinstance(value, (str, int)) for value in variables.values()))
+        refresher = world.deployed().broker.resources["RefresherFunction"]["Properties"]["Environment"]["Variables"]
+        own = set(re.findall(r'"(LATCHKEY_[A-Z_]+)"', read("functions/jwks-refresher/src/config.rs").split("#[cfg(test)]")[0]))
+        self.assertEqual(own, {name for name in refresher if name.startswith("LATCHKEY_")})
+        for name in own:
+            self.assertEqual(refresher[name], variables[name], name)
         # Lambda: 4 KB for all of them together.
         issuers = cloudformation.load("broker")["Parameters"]["Issuers"]["MaxLength"]
         self.assertLess(sum(len(name) + len(str(value)) for name, value in variables.items()) - len(variables["LATCHKEY_ISSUERS"]) + issuers, 4096)
@@ -302,6 +312,7 @@ class Deployment(unittest.TestCase):
             {"StudioDomainIds": ""},
             {"NotebookInstanceNames": "", "NotebookEndpointIds": ""},
             {"WorkloadRoleArns": ""},
+            {"RefreshKeys": "false"},
             {"ApiGatewayLogRole": "create", "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"},
             {"NetworkMethod": "vpc", "OtherVpcIds": world.OTHER_VPC},
         ):

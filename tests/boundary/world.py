@@ -126,28 +126,29 @@ class World:
         policy = policy.replace('"execute-api:/', f'"arn:aws:execute-api:{REGION}:{ACCOUNT}:a1b2c3d4e5/')
         return json.loads(policy)
 
-    def function_policy(self):
-        """What Lambda makes of permissions and of a Function URL's authorisation."""
+    def function_policy(self, function="latchkey-broker"):
+        """What Lambda makes of the permissions to invoke a function."""
         statements = []
-        for stack in (self.broker,):
-            for name, permission in stack.of_type("AWS::Lambda::Permission").items():
-                condition = {}
-                if "SourceArn" in permission:
-                    condition["ArnLike"] = {"AWS:SourceArn": permission["SourceArn"]}
-                if "SourceAccount" in permission:
-                    condition["StringEquals"] = {"AWS:SourceAccount": permission["SourceAccount"]}
-                principal = permission["Principal"]
-                service = principal.endswith(".amazonaws.com")
-                statements.append(
-                    {
-                        "Sid": name,
-                        "Effect": "Allow",
-                        "Principal": {"Service": principal} if service else {"AWS": principal} if principal != "*" else "*",
-                        "Action": permission["Action"],
-                        "Resource": stack.attribute("BrokerFunction", "Arn"),
-                        **({"Condition": condition} if condition else {}),
-                    }
-                )
+        for name, permission in self.broker.of_type("AWS::Lambda::Permission").items():
+            if permission["FunctionName"] != function:
+                continue
+            condition = {}
+            if "SourceArn" in permission:
+                condition["ArnLike"] = {"AWS:SourceArn": permission["SourceArn"]}
+            if "SourceAccount" in permission:
+                condition["StringEquals"] = {"AWS:SourceAccount": permission["SourceAccount"]}
+            principal = permission["Principal"]
+            service = principal.endswith(".amazonaws.com")
+            statements.append(
+                {
+                    "Sid": name,
+                    "Effect": "Allow",
+                    "Principal": {"Service": principal} if service else {"AWS": principal} if principal != "*" else "*",
+                    "Action": permission["Action"],
+                    "Resource": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
+                    **({"Condition": condition} if condition else {}),
+                }
+            )
         return {"Version": "2012-10-17", "Statement": statements}
 
     def service_control_policies(self):
@@ -171,6 +172,9 @@ class World:
             yield f"organization: {name}", "scp", document
         yield "broker: API", "resource", self.api_policy()
         yield "broker: function", "resource", self.function_policy()
+        yield "broker: refresher", "resource", self.function_policy("latchkey-jwks-refresher")
+        for name, queue in self.broker.of_type("AWS::SQS::QueuePolicy").items():
+            yield f"broker: {name}", "resource", queue["PolicyDocument"]
 
 
 # ---------------------------------------------------------------------------------------------------------- the simulator

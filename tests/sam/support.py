@@ -27,7 +27,8 @@ TOOLS = pathlib.Path(os.environ.get("LATCHKEY_TOOLS") or ROOT / "target" / "tool
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
 TEMPLATE = ROOT / "template.yaml"
 FUNCTION = "BrokerFunction"
-BOOTSTRAP = TARGET / "lambda" / "broker" / "bootstrap"
+# Every function of the template, and the binary that `make build` makes of it.
+FUNCTIONS = {FUNCTION: "broker", "RefresherFunction": "jwks-refresher"}
 
 # This machine's, whatever the template's default.
 ARCHITECTURE = engine.ARCHITECTURE or "x86_64"
@@ -232,18 +233,18 @@ def latchkey():
 
 @functools.cache
 def built():
-    """The function's digest as `make build` makes it, and the folder that `sam build` makes."""
+    """The functions' digests as `make build` makes them, and the folder that `sam build` makes."""
     flags = "--arm64" if ARCHITECTURE == "arm64" else ""
     made = run(["make", "--no-print-directory", "build", f"LAMBDA_FLAGS={flags}"], BUILD, LATCHKEY_TOOLS=str(TOOLS))
     if made.returncode != 0:
         raise AssertionError(f"make build failed:\n{made.stderr}")
     # Before SAM: its build writes to the same place.
-    digest = sha256(BOOTSTRAP)
+    digests = {function: sha256(TARGET / "lambda" / binary / "bootstrap") for function, binary in FUNCTIONS.items()}
     folder = scratch() / "build"
     said = sam("build", "--template", TEMPLATE, "--build-dir", folder, *PARAMETERS, seconds=BUILD)
     if said.returncode != 0:
         raise AssertionError(f"sam build failed:\n{said.stderr[-4000:]}")
-    return digest, folder
+    return digests, folder
 
 
 @functools.cache

@@ -20,7 +20,7 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts `bootstrap` with exactly these environment variables.
+    /// Starts `bootstrap` with exactly these environment variables. Its invocations may take 10 seconds, unless they say otherwise.
     ///
     /// # Panics
     /// When the emulator does not come up.
@@ -33,8 +33,8 @@ impl Emulator {
             .args(["--runtime-api-address", &format!("127.0.0.1:{runtime_port}")])
             .arg(bootstrap)
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "10");
+            .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "10")
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(&mut command);
         process.output().wait(0, PATIENCE, |line| line.contains("exec").then_some(()));
         let url = format!("http://127.0.0.1:{port}/2015-03-31/functions/function/invocations");

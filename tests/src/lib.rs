@@ -7,4 +7,5 @@ pub mod moto;
 pub mod openid_provider;
 pub mod process;
 pub mod stack;
+pub mod time_machine;
 pub mod tools;

@@ -26,7 +26,16 @@ impl OpenIdProvider {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with these environment variables besides.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(environment: &[(String, String)]) -> Self {
         let mut command = Command::new(tool("bin/node"));
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg(root().join("tests/tools/oidc-provider/server.mjs")).env("LATCHKEY_TOOLS", std::path::absolute(tools()).unwrap());
         tool("oidc-provider/node_modules/oidc-provider");
         let process = Process::start(&mut command);

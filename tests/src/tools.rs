@@ -31,6 +31,28 @@ pub fn bootstrap() -> PathBuf {
     bootstrap
 }
 
+/// The refresher to run under the emulator: `LATCHKEY_REFRESHER`, else the one that cargo has built beside this test.
+#[expect(clippy::disallowed_methods, reason = "tests are told which function to run")]
+pub fn refresher() -> PathBuf {
+    let refresher = std::env::var_os("LATCHKEY_REFRESHER").map_or_else(|| binary("jwks-refresher"), PathBuf::from);
+    assert!(refresher.exists(), "{} is missing: build it with `cargo build -p jwks-refresher`", refresher.display());
+    refresher
+}
+
+/// Says that a test cannot be made here, and why: it is then counted as skipped (`tests/run`). It has to return after this.
+///
+/// # Panics
+/// When nobody would hear of it.
+#[expect(clippy::disallowed_methods, reason = "the test command says where it listens")]
+pub fn skip(test: &str, reason: &str) {
+    use std::io::Write as _;
+    println!("{test} is skipped: {reason}");
+    if let Some(path) = std::env::var_os("LATCHKEY_SKIPS") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).expect("the list of skipped tests can be written");
+        writeln!(file, "{test}: {reason}").expect("the list of skipped tests can be written");
+    }
+}
+
 /// A binary of the workspace, built in the profile of this test.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");

@@ -6,7 +6,7 @@ use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_domain::grant::Landing;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::names::{AccountId, DomainId, LandingName, LandingUri, Region, SpaceName, UserProfileName};
-use latchkey_oidc::snapshot::KeySnapshot;
+use latchkey_oidc::snapshot::{KeySnapshot, SnapshotKeeper as _};
 use latchkey_standin::aws::policy::Policy;
 use latchkey_standin::aws::{Credentials, Domain};
 use latchkey_standin::captured::Captured;

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod dev;
 pub mod event;
 pub mod grants;
+pub mod keys;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dev(args) => dev::run(args, cli.json).await,
         Command::Demo(args) => demo::run(args, cli.json).await,
         Command::Grants(command) => grants::run(command, cli.json).await,
+        Command::Keys(command) => keys::run(command, cli.json).await,
         Command::Event(args) => event::run(args).await,
     }
 }

@@ -19,11 +19,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::constant_time;
 use axum::Router;
 use axum::response::Response;
-use http::header;
+use http::{HeaderValue, header};
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::names::{AccountId, Region, RoleArn};
 
@@ -74,7 +75,16 @@ impl Aws {
             port: address.port(),
         });
         let serving = Arc::clone(&state);
-        let router = Router::new().fallback(move |request| front(Arc::clone(&serving), request));
+        let router = Router::new().fallback(move |request| {
+            let state = Arc::clone(&serving);
+            async move {
+                let date = date(state.clock.now());
+                let mut response = front(state, request).await;
+                // By this clock and not the server's own: SDKs sign by what AWS says the time is.
+                response.headers_mut().extend(date.map(|date| (header::DATE, date)));
+                response
+            }
+        });
         Ok(Self { state, address, server: Server::start(listener, router) })
     }
 
@@ -248,6 +258,12 @@ impl Call<'_> {
         let denied = |(kind, verdict)| AwsError::access_denied(&identity.arn, action, resource_arn, kind, verdict);
         identity.authorize(action, resource_arn).map_err(denied)
     }
+}
+
+/// The time as `Date` has it (RFC 9110, section 5.6.7); none before 1970.
+fn date(now: Timestamp) -> Option<HeaderValue> {
+    let since = Duration::from_secs(u64::try_from(now.unix_seconds()).ok()?);
+    HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)).ok()
 }
 
 async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use latchkey_api::service::AllowedEndpoints;
 use latchkey_aws::environment::EnvironmentError;
+use latchkey_aws::grant_store::is_table_name;
 use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
 use latchkey_domain::names::{ExternalId, RoleArn};
@@ -110,9 +111,6 @@ impl Config {
         let external_id = optional("LATCHKEY_EXTERNAL_ID")
             .map(|id| ExternalId::new(id).map_err(|rule| wrong("LATCHKEY_EXTERNAL_ID", format!("is not {rule}"))))
             .transpose()?;
-        if external_id.is_some() && role_arn.is_none() {
-            return Err(wrong("LATCHKEY_EXTERNAL_ID", "is for LATCHKEY_ROLE_ARN, which is not set"));
-        }
         Ok(Self {
             issuers,
             table: table(required("LATCHKEY_TABLE")?)?,
@@ -146,14 +144,8 @@ impl Config {
     }
 }
 
-/// A table's name or ARN: DynamoDB takes either.
 fn table(name: String) -> Result<String, ConfigError> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b);
-    if (3..=1024).contains(&name.len()) && name.bytes().all(legal) {
-        Ok(name)
-    } else {
-        Err(wrong("LATCHKEY_TABLE", "is not the name or the ARN of a table"))
-    }
+    if is_table_name(&name) { Ok(name) } else { Err(wrong("LATCHKEY_TABLE", "is not the name or the ARN of a table")) }
 }
 
 fn endpoints(list: &str) -> Result<AllowedEndpoints, ConfigError> {
@@ -259,7 +251,7 @@ mod tests {
             ("LATCHKEY_TABLE", &["", "a b", "x"]),
             ("LATCHKEY_VPC_ENDPOINT_IDS", &["", "*", "vpce-", "vpce-0a,", "vpce-*", "Any", "any,vpce-0a", "vpc-0a"]),
             ("LATCHKEY_ROLE_ARN", &["latchkey", "arn:aws:iam::111122223333:role/*"]),
-            ("LATCHKEY_EXTERNAL_ID", &["x", "a b", "ext#1", "a-good-one-without-a-role"]),
+            ("LATCHKEY_EXTERNAL_ID", &["x", "a b", "ext#1"]),
             ("LATCHKEY_SESSION_SCOPE", &["User", "none"]),
             ("LATCHKEY_URL_SECONDS", &["4", "301", "-5", "5.0", "30s"]),
             ("LATCHKEY_SESSION_SECONDS", &["1799", "43201"]),

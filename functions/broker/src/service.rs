@@ -46,6 +46,9 @@ where
     if config.endpoints == AllowedEndpoints::Any {
         tracing::warn!(variable = "LATCHKEY_VPC_ENDPOINT_IDS", "requests are taken from anywhere: the check of the VPC endpoint is off");
     }
+    if config.external_id.is_some() && config.role_arn.is_none() {
+        tracing::warn!(variable = "LATCHKEY_EXTERNAL_ID", "nobody is told it: it is for LATCHKEY_ROLE_ARN, which is not set");
+    }
     let table = Table::new(clients.dynamodb(), config.table);
     let rules = Rules {
         terms: Terms {

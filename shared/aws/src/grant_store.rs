@@ -74,6 +74,11 @@ impl fmt::Debug for Table {
     }
 }
 
+/// Whether this is a table's name or ARN, either of which DynamoDB takes (`TableArn`, 1 to 1024; names have 3 or more).
+pub fn is_table_name(name: &str) -> bool {
+    (3..=1024).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b))
+}
+
 impl Table {
     /// The table of that name (or ARN), through a client of [`crate::clients::Clients::dynamodb`].
     pub fn new(client: Client, name: impl Into<String>) -> Self {

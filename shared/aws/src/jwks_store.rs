@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::identity::IssuerId;
 use latchkey_domain::ports::Unavailable;
-use latchkey_oidc::snapshot::{KeySnapshot, SnapshotStore};
+use latchkey_oidc::snapshot::{KeySnapshot, SnapshotKeeper, SnapshotStore};
 
 use crate::attempts;
 use crate::grant_store::{KEYS_MALFORMED, REPEATABLE, Table, reason};
@@ -42,15 +42,9 @@ impl SnapshotStore for Table {
     }
 }
 
-impl Table {
-    /// Keeps an issuer's key set, fetched from `source`, unless a later one is kept already. Gives back whether it was kept.
-    ///
-    /// Two refreshers, or one that was held up, cannot put an older set in a newer one's place: a key that the issuer has
-    /// withdrawn in between would be trusted again.
-    ///
-    /// # Errors
-    /// The table did not answer in time, or not sensibly.
-    pub async fn save(&self, issuer: &IssuerId, snapshot: &KeySnapshot, source: &str, budget: Duration) -> Result<bool, Unavailable> {
+impl SnapshotKeeper for Table {
+    /// Writes `jwks`, `fetched_at` and `source` with one conditional `PutItem`.
+    async fn save(&self, issuer: &IssuerId, snapshot: &KeySnapshot, source: &str, budget: Duration) -> Result<bool, Unavailable> {
         let pk = keys_partition_key(issuer);
         attempts::run(REPEATABLE, attempts::deadline(budget, REPEATABLE), || {
             let request = self

@@ -3,7 +3,7 @@
 //! `docs/audit.schema.json` describes it. It never holds a token or a URL, and nothing that an unverified caller chose:
 //! what a refused token claims about its subject is not in it.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::clock::Timestamp;
 use crate::decision::{Code, Denial};
@@ -42,7 +42,6 @@ pub struct AuditRecord {
     /// Always [`EVENT`].
     pub event: &'static str,
     /// When the decision was made (RFC 3339, UTC, milliseconds).
-    #[serde(serialize_with = "as_rfc3339")]
     pub time: Timestamp,
     /// The request's id, as in `X-Request-Id`.
     pub request_id: String,
@@ -119,10 +118,6 @@ pub struct AuditRecord {
     pub key_age_seconds: Option<u64>,
     /// Version of the broker.
     pub broker_version: &'static str,
-}
-
-fn as_rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.rfc3339())
 }
 
 /// Ids of AWS requests.

@@ -21,6 +21,7 @@
 //! | [`key_cache`] | when keys are loaded, used and given up |
 //! | [`fetch`], [`snapshot`] | the two ports keys come through |
 //! | [`locator`] | discovery |
+//! | [`refresh`] | from the issuers to where snapshots are kept |
 //!
 //! The crate does no I/O of its own, reads no clock but the one it is given, and starts no task. It needs a tokio runtime
 //! with its timer enabled, to give up waiting.
@@ -38,6 +39,7 @@ pub mod key_cache;
 pub mod key_set;
 pub mod locator;
 pub mod preset;
+pub mod refresh;
 pub mod refusal;
 mod signature;
 pub mod snapshot;

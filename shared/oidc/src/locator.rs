@@ -30,6 +30,8 @@ pub struct KeySetLocator {
 /// A key set as it was fetched.
 #[derive(Debug)]
 pub struct FetchedKeySet {
+    /// The address that it came from.
+    pub url: String,
     /// The document, for whoever keeps it.
     pub document: Vec<u8>,
     /// What it says. At least one key is usable.
@@ -70,7 +72,7 @@ impl KeySetLocator {
             Failure::Fetch(error) => KeyFailure::Fetch(error),
         })?;
         let keys = KeySet::parse(&document).map_err(|_| KeyFailure::NotAKeySet)?;
-        if keys.is_usable() { Ok(FetchedKeySet { document, keys }) } else { Err(KeyFailure::NoUsableKey) }
+        if keys.is_usable() { Ok(FetchedKeySet { url, document, keys }) } else { Err(KeyFailure::NoUsableKey) }
     }
 
     /// The address of the key set as the issuer's discovery document names it (OpenID Connect Discovery 1.0, section 4).

@@ -37,6 +37,25 @@ pub trait SnapshotStore: Send + Sync {
     fn load(&self, issuer: &IssuerId, budget: Duration) -> impl Future<Output = Result<Option<KeySnapshot>, Unavailable>> + Send;
 }
 
+/// Where snapshots are kept, for whoever writes them.
+pub trait SnapshotKeeper: SnapshotStore {
+    /// Keeps a snapshot of the issuer's keys, which came from the address `source`, unless one that was fetched later is kept
+    /// already. Gives back whether it was kept.
+    ///
+    /// Two refreshers, or one that was held up, must not put an older set in a newer one's place: a key that the issuer has
+    /// withdrawn in between would be trusted again.
+    ///
+    /// # Errors
+    /// The store did not answer in time.
+    fn save(
+        &self,
+        issuer: &IssuerId,
+        snapshot: &KeySnapshot,
+        source: &str,
+        budget: Duration,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+}
+
 impl<S: SnapshotStore + ?Sized> SnapshotStore for Arc<S> {
     fn load(&self, issuer: &IssuerId, budget: Duration) -> impl Future<Output = Result<Option<KeySnapshot>, Unavailable>> + Send {
         (**self).load(issuer, budget)

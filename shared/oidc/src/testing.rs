@@ -19,7 +19,7 @@ use latchkey_domain::ports::Unavailable;
 use crate::algorithm::Algorithm;
 use crate::config::{IssuerConfig, parse_issuers};
 use crate::fetch::{Fetch, FetchError, Limits};
-use crate::snapshot::{KeySnapshot, SnapshotStore};
+use crate::snapshot::{KeySnapshot, SnapshotKeeper, SnapshotStore};
 use crate::verifier::Verifier;
 
 pub(crate) const ISSUER: &str = "https://idp.example/tenant";
@@ -338,5 +338,19 @@ impl SnapshotStore for Table {
             Some(Ok(snapshot)) => Ok(Some(snapshot.clone())),
             Some(Err(reason)) => Err(Unavailable { reason: Reason(reason), detail: None, aws_request_id: None }),
         }
+    }
+}
+
+impl SnapshotKeeper for Table {
+    async fn save(&self, issuer: &IssuerId, snapshot: &KeySnapshot, source: &str, _budget: Duration) -> Result<bool, Unavailable> {
+        self.0.asked.lock().unwrap().push(format!("save:{issuer}:{source}"));
+        let mut snapshots = self.0.snapshots.lock().unwrap();
+        match snapshots.get(issuer.as_str()) {
+            Some(Err(reason)) => return Err(Unavailable { reason: Reason(reason), detail: None, aws_request_id: None }),
+            Some(Ok(kept)) if kept.fetched_at > snapshot.fetched_at => return Ok(false),
+            Some(Ok(_)) | None => {}
+        }
+        snapshots.insert(issuer.as_str().to_owned(), Ok(snapshot.clone()));
+        Ok(true)
     }
 }

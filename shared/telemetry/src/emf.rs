@@ -43,27 +43,27 @@ pub struct Metrics {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Metadata {
-    timestamp: i64,
-    cloud_watch_metrics: [Directive; 2],
+pub(crate) struct Metadata {
+    pub(crate) timestamp: i64,
+    pub(crate) cloud_watch_metrics: Vec<Directive>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Directive {
-    namespace: &'static str,
-    dimensions: &'static [&'static [&'static str]],
-    metrics: Vec<Definition>,
+pub(crate) struct Directive {
+    pub(crate) namespace: &'static str,
+    pub(crate) dimensions: &'static [&'static [&'static str]],
+    pub(crate) metrics: Vec<Definition>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Definition {
-    name: &'static str,
-    unit: &'static str,
+pub(crate) struct Definition {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
 }
 
-const fn count(name: &'static str) -> Definition {
+pub(crate) const fn count(name: &'static str) -> Definition {
     Definition { name, unit: "Count" }
 }
 
@@ -100,7 +100,7 @@ pub fn metrics(record: &AuditRecord) -> Metrics {
     Metrics {
         metadata: Metadata {
             timestamp: record.time.unix_millis(),
-            cloud_watch_metrics: [
+            cloud_watch_metrics: vec![
                 Directive { namespace: NAMESPACE, dimensions: &[&[], &["code"]], metrics: counts },
                 Directive { namespace: NAMESPACE, dimensions: &[&[]], metrics: others },
             ],

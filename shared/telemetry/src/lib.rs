@@ -1,8 +1,10 @@
 //! What the broker says about itself, all of it on standard output, one JSON object a line:
 //!
 //! - [`audit`]: one record for every decision, and the metrics that follow from it ([`emf`])
+//! - [`keys`]: what came of an issuer's keys, from the function that refreshes them
 //! - [`log`]: what an operator should know besides, under the names that Powertools for AWS Lambda uses
 
 pub mod audit;
 pub mod emf;
+pub mod keys;
 pub mod log;

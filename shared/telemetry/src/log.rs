@@ -95,7 +95,8 @@ impl<C: Clock, W: Write> JsonLines<C, W> {
 
     fn writes(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
-        let ours = target == "broker" || target.starts_with("broker::") || target.starts_with("latchkey");
+        let crate_name = target.split("::").next().unwrap_or(target);
+        let ours = matches!(crate_name, "broker" | "jwks_refresher") || target.starts_with("latchkey");
         ours && *metadata.level() <= self.level.0
     }
 }

@@ -12,7 +12,7 @@ use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{Admission, Claim, GrantStore as _, RateLimit, Unavailable, UsageLedger as _};
-use latchkey_oidc::snapshot::{KeySnapshot, SnapshotStore as _};
+use latchkey_oidc::snapshot::{KeySnapshot, SnapshotKeeper as _, SnapshotStore as _};
 use serde_json::json as value;
 
 const BUDGET: Duration = Duration::from_secs(3);
