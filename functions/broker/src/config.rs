@@ -1,9 +1,10 @@
 //! The configuration: environment variables, read and checked once at start.
 
-use std::fmt;
+use std::borrow::Cow;
 
 use latchkey_api::service::AllowedEndpoints;
-use latchkey_aws::environment::EnvironmentError;
+/// A variable whose value cannot be used: one line that names it and says what is wrong.
+pub use latchkey_aws::environment::EnvironmentError as ConfigError;
 use latchkey_aws::grant_store::is_table_name;
 use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
@@ -42,30 +43,7 @@ pub struct Config {
     pub log_level: LogLevel,
 }
 
-/// A variable whose value cannot be used: one line that names it and says what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The variable.
-    pub variable: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.variable, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl From<EnvironmentError> for ConfigError {
-    fn from(error: EnvironmentError) -> Self {
-        wrong(error.variable, error.problem)
-    }
-}
-
-fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
+fn wrong(variable: &'static str, problem: impl Into<Cow<'static, str>>) -> ConfigError {
     ConfigError { variable, problem: problem.into() }
 }
 

@@ -41,7 +41,7 @@ where
     K: AuditSink,
 {
     let transport = Transport::new(environment.ca_bundle.as_deref())
-        .map_err(|error| ConfigError { variable: "AWS_CA_BUNDLE", problem: error.to_string() })?;
+        .map_err(|error| ConfigError { variable: "AWS_CA_BUNDLE", problem: error.to_string().into() })?;
     let clients = Clients::new(environment, transport.clone())?;
     if config.endpoints == AllowedEndpoints::Any {
         tracing::warn!(variable = "LATCHKEY_VPC_ENDPOINT_IDS", "requests are taken from anywhere: the check of the VPC endpoint is off");

@@ -1,8 +1,9 @@
 //! What the refresher is told, by environment variables.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use latchkey_aws::environment::EnvironmentError;
+/// A variable whose value cannot be used: one line that names it and says what is wrong.
+pub use latchkey_aws::environment::EnvironmentError as ConfigError;
 use latchkey_aws::grant_store::is_table_name;
 use latchkey_oidc::config::IssuerConfig;
 use latchkey_telemetry::log::LogLevel;
@@ -18,30 +19,7 @@ pub struct Config {
     pub log_level: LogLevel,
 }
 
-/// A variable whose value cannot be used: one line that names it and says what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The variable.
-    pub variable: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.variable, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl From<EnvironmentError> for ConfigError {
-    fn from(error: EnvironmentError) -> Self {
-        wrong(error.variable, error.problem)
-    }
-}
-
-fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
+fn wrong(variable: &'static str, problem: impl Into<Cow<'static, str>>) -> ConfigError {
     ConfigError { variable, problem: problem.into() }
 }
 

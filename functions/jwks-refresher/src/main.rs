@@ -45,13 +45,13 @@ fn main() -> ExitCode {
 
 async fn run() -> Result<(), lambda_runtime::Error> {
     let config = Config::from_environment(environment_variable)?;
-    let environment = Environment::read(environment_variable).map_err(ConfigError::from)?;
+    let environment = Environment::read(environment_variable)?;
     let clock = SystemClock::new();
     let scope = InvocationScope::default();
     log::install(JsonLines::new(config.log_level, clock, scope.clone(), io::stdout()));
 
     let transport = Transport::new(environment.ca_bundle.as_deref())
-        .map_err(|error| ConfigError { variable: "AWS_CA_BUNDLE", problem: error.to_string() })?;
+        .map_err(|error| ConfigError { variable: "AWS_CA_BUNDLE", problem: error.to_string().into() })?;
     let table = Table::new(Clients::new(&environment, transport.clone())?.dynamodb(), config.table);
     let refresher = Refresher::new(&config.issuers, transport, table, clock);
     if refresher.issuers().next().is_none() {

@@ -3,6 +3,7 @@
 //! Only the environment is read: no profile, no configuration file, no metadata service. In Lambda the environment has the
 //! region and the credentials, and looking elsewhere costs half a million instructions at every cold start.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -18,11 +19,11 @@ pub struct EnvironmentError {
     /// The variable.
     pub variable: &'static str,
     /// What is wrong with it.
-    pub problem: &'static str,
+    pub problem: Cow<'static, str>,
 }
 
-const fn wrong(variable: &'static str, problem: &'static str) -> EnvironmentError {
-    EnvironmentError { variable, problem }
+fn wrong(variable: &'static str, problem: &'static str) -> EnvironmentError {
+    EnvironmentError { variable, problem: problem.into() }
 }
 
 /// An AWS service that the broker calls.
