@@ -385,7 +385,7 @@ class Api(unittest.TestCase):
                 body = json.loads(response["responseTemplates"]["application/json"])
                 self.assertEqual(body.pop("request_id"), "$context.requestId")
                 self.assertEqual(body, examples[body["code"]])
-                self.assertEqual(body["status"], response["statusCode"])
+                self.assertEqual(str(body["status"]), response["statusCode"])
                 headers = {name.removeprefix("gatewayresponse.header."): value for name, value in response["responseParameters"].items()}
                 expected = {
                     "Content-Type": "'application/problem+json'",
