@@ -144,9 +144,10 @@ pub enum KeysCommand {
 
 /// Where the issuers are configured.
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
+// Both may be there: whoever names a file should not have to unset the variable.
+#[group(required = true, multiple = true)]
 pub struct IssuersArgs {
-    /// A file with the JSON array of issuers, or - for standard input
+    /// A file with the JSON array of issuers, or - for standard input; it goes before --issuers
     #[arg(long, value_name = "FILE")]
     pub issuers_file: Option<PathBuf>,
     /// The JSON array itself

@@ -222,6 +222,10 @@ fn keys_are_fetched_into_the_table_and_shown() {
     let record: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, record["event"].as_str(), record["outcome"].as_str()), (0, Some("latchkey.keys"), Some("kept")));
 
+    // The file goes before the variable.
+    let both = run(latchkey().envs(dev.environment.iter().cloned()).args(["keys", "refresh", "--issuers-file", file, "--issuer", "local"]));
+    assert!(both.0 == 0 && both.1.contains("local kept "), "{both:?}");
+
     let (code, out, _) = keys(&["show", "--issuer", "local", "--json"]);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, shown["usable"].as_bool()), (0, Some(true)));
