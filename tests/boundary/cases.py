@@ -430,6 +430,10 @@ case(ALICES, OPEN_STUDIO, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "another VPC")
 case(ALICES, OPEN_STUDIO, ALICE, INTERNET, REFUSED, "no VPC at all")
 case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user-profile/{WORKLOAD_DOMAIN}/alice", OTHER_VPCS_ENDPOINT, REFUSED, "the same in the other account")
 
+case(ALICES, OPEN_STUDIO, ALICE, OTHER_ENDPOINT, ALLOWED, "the organisation lets the same through", scp=True)
+case(LAX, OPEN_STUDIO, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "and no more, whatever a role says", scp=True)
+case(LAX, OPEN_NOTEBOOK, NOTEBOOK, INTERNET, REFUSED, "for notebook instances, too", scp=True)
+
 case = group("The method address: notebook instances over the internet, from known networks", method="address")
 case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, SAGEMAKER_API, ALLOWED, "the function's call still comes through the endpoint")
 case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, OFFICE, ALLOWED, "the browser comes from a known network")

@@ -87,6 +87,7 @@ class World:
                 "DeployRoleArns": DEPLOYER,
                 "EndpointIds": ",".join(endpoints[name] for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds")),
                 "AddressRanges": tied["AddressRanges"],
+                "VpcIds": VPC if method == "vpc" else "",
                 "NotebookKmsKeyArns": NOTEBOOK_KEY,
                 "NotebookSubnetIds": SUBNETS,
                 "TargetIds": "ou-abcd-12345678",

@@ -80,10 +80,14 @@ class Local(unittest.TestCase):
         return f"{host} (token redacted), which opened once, for {profile}"
 
 
+def json_lines(log):
+    """What a log's lines say that are JSON."""
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+
 def records(log):
     """The audit records among a log's lines."""
-    lines = (line for line in log.splitlines() if line.startswith("{"))
-    return [record for record in map(json.loads, lines) if record.get("event") == "latchkey.decision"]
+    return [record for record in json_lines(log) if record.get("event") == "latchkey.decision"]
 
 
 def differences(expected, answer):
@@ -141,6 +145,19 @@ class Invoke(Local):
                 body = json.loads(answer["body"])
                 print(f"\n  {case}: {answer['statusCode']} {body.get('code', '')}", end="")
         print()
+
+
+    def test_the_refresher(self):
+        issuers = [{"id": "local", "issuer": self.stack.described["issuer"], "audiences": ["a"], "jwks": {"source": "table"}}]
+        said = support.sam(
+            "local", "invoke", "RefresherFunction", "-e", "-", *OPTIONS, "--template", self.template,
+            given='{"source": "aws.events"}', **self.environment(LATCHKEY_ISSUERS=json.dumps(issuers)),
+        )  # fmt: skip
+        self.assertEqual((said.returncode, said.stdout.strip()), (0, "null"), support.redacted(said.stderr))
+        (record,) = (line for line in json_lines(said.stderr) if line.get("event") == "latchkey.keys")
+        self.assertEqual((record["issuer"], record["outcome"]), ("local", "kept"))
+        self.assertTrue(record["key_ids"])
+        print(f"\n  the refresher kept {len(record['key_ids'])} keys of the issuer's")
 
 
 class Api(Local):
