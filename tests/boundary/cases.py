@@ -10,6 +10,7 @@ import dataclasses
 from world import (
     ACCOUNT,
     DEPLOYER,
+    OPERATOR,
     DOMAIN,
     EXTERNAL_ID,
     NOTEBOOK_KEY,
@@ -88,6 +89,8 @@ WORKLOAD = Who(
 )
 ADMIN = Who("an administrator", session(ACCOUNT, "admin", "mallory"), role_arn=role(ACCOUNT, "admin"), everything=True)
 DEPLOY = Who("the deployer", session(ACCOUNT, "deployer", "ci"), role_arn=DEPLOYER, everything=True)
+OPERATES = Who("an operator, who writes grants", session(ACCOUNT, "latchkey-operator", "olga"), role_arn=OPERATOR, everything=True)
+STACKSETS = Who("StackSets", session(ACCOUNT, "stacksets-exec-0123", "x"), role_arn=role(ACCOUNT, "stacksets-exec-0123"), everything=True)
 STRANGER = Who(
     "an administrator of a stranger's account",
     session(STRANGERS_ACCOUNT, "admin", "eve"),
@@ -262,11 +265,11 @@ case(PORTAL, "execute-api:Invoke", f"arn:aws:execute-api:{REGION}:{ACCOUNT}:zzzz
 # -- the function --------------------------------------------------------------------------------------------------------
 
 case = group("Who invokes the function", on="function")
-OURS = {"aws:SourceArn": MINT, "aws:SourceAccount": ACCOUNT}
+OURS = {"aws:SourceArn": MINT}
 case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, ALLOWED, "for our API, stage v1", keys=OURS)
 case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "another API could invent a requestContext", keys=OURS | {"aws:SourceArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:zzzzzzzzzz/v1/POST/x"})
 case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "another stage of our API has other settings", keys=OURS | {"aws:SourceArn": f"{API}/test/POST/presigned-urls"})
-case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "on behalf of a stranger's account", keys=OURS | {"aws:SourceAccount": STRANGERS_ACCOUNT})
+case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "on behalf of a stranger's account", keys={"aws:SourceArn": MINT.replace(ACCOUNT, STRANGERS_ACCOUNT)})
 case(GATEWAY, "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "on nobody's behalf", keys={"aws:SourceArn": None})
 case(service("events"), "lambda:InvokeFunction", FUNCTION, NOWHERE, REFUSED, "no other service invokes it", keys=OURS)
 case(PORTAL, "lambda:InvokeFunctionUrl", FUNCTION, INTERNET, REFUSED, "there is no Function URL")
@@ -389,6 +392,7 @@ case = group("Who takes on the other account's issuing role", on="trust workload
 case(BROKER, "sts:AssumeRole", WORKLOAD_ISSUING, STS, ALLOWED, "the function, with that account's external id")
 case(BROKER, "sts:AssumeRole", WORKLOAD_ISSUING, STS, REFUSED, "each account has an external id of its own", keys=SAYS)
 case(BROKER, "sts:AssumeRole", WORKLOAD_ISSUING, INTERNET, REFUSED, "credentials that have left the function")
+case(BROKER, "sts:SetSourceIdentity", WORKLOAD_ISSUING, STS, ALLOWED, "saying for whom", keys={"sts:SourceIdentity": "okta.alice", "lambda:SourceFunctionArn": FUNCTION})
 case(ADMIN, "sts:AssumeRole", WORKLOAD_ISSUING, CONSOLE, REFUSED, "an administrator of the broker's account is not trusted", keys={"sts:ExternalId": WORKLOAD_EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
 case(STRANGER, "sts:AssumeRole", WORKLOAD_ISSUING, STS, REFUSED, "nor a stranger", keys={"sts:ExternalId": WORKLOAD_EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
 
@@ -422,6 +426,8 @@ case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user
 case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user-profile/{WORKLOAD_DOMAIN}/alice", STUDIO, ALLOWED, "and opened here")
 case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user-profile/{WORKLOAD_DOMAIN}/alice", INTERNET, REFUSED, "and nowhere else")
 
+case(WORKLOAD, "sagemaker:DescribeDomain", f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:domain/{WORKLOAD_DOMAIN}", SAGEMAKER_API, ALLOWED, "the posture gate looks there, too")
+
 case = group("The method vpc: any endpoint of the VPC", method="vpc")
 case(ALICES, OPEN_STUDIO, ALICE, SAGEMAKER_API, ALLOWED, "the function's call")
 case(ALICES, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "the browser")
@@ -444,6 +450,7 @@ case(ALICES, OPEN_STUDIO, ALICE, OFFICE, REFUSED, "Studio stays behind its endpo
 case(ALICES, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "where it opens")
 case(CARELESS, "s3:GetObject", "arn:aws:s3:::bucket/x", OFFICE, REFUSED, "the addresses are for notebook instances, and for nothing else")
 case(WORKLOAD, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:notebook-instance/risk-1", OFFICE, ALLOWED, "the same in the other account")
+case(WORKLOAD, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:notebook-instance/risk-1", INTERNET, REFUSED, "any other address there, too")
 case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, OFFICE, ALLOWED, "the organisation lets the same through", scp=True)
 case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, INTERNET, REFUSED, "and no more", scp=True)
 
@@ -487,6 +494,27 @@ case(ADMIN, "lambda:CreateFunctionUrlConfig", FUNCTION, CONSOLE, REFUSED, "a Fun
 case(ADMIN, "lambda:AddPermission", FUNCTION, CONSOLE, REFUSED, "and so would a second permission")
 case(DEPLOY, "lambda:UpdateFunctionCode", FUNCTION, CONSOLE, ALLOWED, "but for the deployer")
 case(ADMIN, "lambda:UpdateFunctionCode", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:latchkey-jwks-refresher", CONSOLE, REFUSED, "whoever fetches the keys decides who is who")
+case(ADMIN, "lambda:InvokeFunction", f"{FUNCTION}:1", CONSOLE, REFUSED, "a version is the function as well")
+case(ADMIN, "lambda:DeleteFunction", FUNCTION, CONSOLE, REFUSED, "whoever deletes it could make another in its place")
+case(ADMIN, "lambda:CreateFunction", FUNCTION, CONSOLE, REFUSED, "of the same name, with the same role")
+case(ADMIN, "lambda:GetFunction", FUNCTION, CONSOLE, ALLOWED, "looking is free")
+case(ADMIN, "iam:CreateRole", f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-issuing", CONSOLE, REFUSED, "a role of that name is one that the endpoints let through")
+case(STACKSETS, "iam:PutRolePolicy", ISSUING, CONSOLE, ALLOWED, "StackSets deploy it in other accounts")
+case(ADMIN, "apigateway:PATCH", f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5/resources/x/methods/POST/integration", CONSOLE, REFUSED, "an integration of one's own could say what requestContext says")
+case(ADMIN, "apigateway:UpdateRestApiPolicy", f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5", CONSOLE, REFUSED, "the API's policy stays")
+case(DEPLOY, "apigateway:PATCH", f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5", CONSOLE, ALLOWED, "but for the deployer")
+ROW = {"dynamodb:LeadingKeys": ["SUBJECT#okta#mallory"]}
+case(ADMIN, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "a grant for oneself", keys=ROW)
+case(ADMIN, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "a key of one's own, to sign as anybody", keys={"dynamodb:LeadingKeys": ["JWKS#okta"]})
+case(ADMIN, "dynamodb:PartiQLUpdate", TABLE, CONSOLE, REFUSED, "by another language, too", keys=ROW)
+case(ADMIN, "dynamodb:Query", TABLE, CONSOLE, ALLOWED, "reading is free, for auditors", keys=ROW)
+case(ADMIN, "dynamodb:DeleteTable", TABLE, CONSOLE, REFUSED, "the table stays")
+case(ADMIN, "dynamodb:PutResourcePolicy", TABLE, CONSOLE, REFUSED, "and is nobody else's")
+case(DEPLOY, "dynamodb:UpdateTable", TABLE, CONSOLE, ALLOWED, "but for the deployer")
+case(DEPLOY, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "who grants nothing", keys=ROW)
+case(OPERATES, "dynamodb:PutItem", TABLE, CONSOLE, ALLOWED, "operators do", keys=ROW)
+case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, ALLOWED, "the function counts as before", keys=leading("RATE#okta#alice"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "the refresher writes as before", keys=key_of("JWKS#okta"))
 case(ADMIN, "lambda:InvokeFunction", OTHER_FUNCTION, CONSOLE, ALLOWED, "other functions are not its business")
 
 case = group("What notebook instances have to be", scp=True)

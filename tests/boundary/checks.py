@@ -13,8 +13,8 @@ def check(function):
     return function
 
 
-def findings(world):
-    return [f"{one.__name__}: {finding}" for one in CHECKS for finding in one(world)]
+def findings(world, which=CHECKS):
+    return [f"{one.__name__}: {finding}" for one in which for finding in one(world)]
 
 
 def as_list(value):
@@ -92,6 +92,10 @@ def the_api_is_private(world):
 
 @check
 def there_is_one_door(world):
+    stages = {stage["StageName"] for stage in world.broker.of_type("AWS::ApiGateway::Stage").values()}
+    stages |= {one["StageName"] for one in world.broker.of_type("AWS::ApiGateway::Deployment").values() if "StageName" in one}
+    if stages != {"v1"}:
+        yield f"stages {sorted(stages)}"
     for stack in world.stacks.values():
         for kind in ("AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::Lambda::EventSourceMapping", "AWS::ElasticLoadBalancingV2::LoadBalancer"):
             for name in stack.of_type(kind):
@@ -184,7 +188,7 @@ def logs_are_kept_and_encrypted(world):
     for name, group in world.broker.of_type("AWS::Logs::LogGroup").items():
         if not group.get("RetentionInDays") or "KmsKeyId" not in group:
             yield f"{name}: {group}"
-        if world.broker.template["Resources"][name].get("DeletionPolicy") != "Retain":
+        if world.broker.template["Resources"][name].get("DeletionPolicy") != "RetainExceptOnCreate":
             yield f"{name} goes with the stack"
 
 

@@ -6,7 +6,6 @@ import os
 import cases
 import checks
 import cloudformation
-from cloudformation import TemplateError
 from world import World
 
 MUTATIONS = []
@@ -344,11 +343,10 @@ def noticed_by(change):
             worlds[method] = World(method, change)
         return worlds[method]
 
-    try:
-        wrong = [f"{case}: {case.why}" for case, _, well in cases.decide(cases.CASES, world_of) if not well]
-        return wrong + checks.findings(world_of("endpoint"))
-    except TemplateError as error:
-        return [f"CloudFormation: {error}"]
+    wrong = [f"{case}: {case.why}" for case, _, well in cases.decide(cases.CASES, world_of) if not well]
+    # That the two issuing roles differ would be noticed of any change to one of them, whatever it means.
+    others = [one for one in checks.CHECKS if one is not checks.the_issuing_roles_say_the_same]
+    return wrong + checks.findings(world_of("endpoint"), others)
 
 
 def _notice(index):

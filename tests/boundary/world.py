@@ -26,6 +26,7 @@ NOTEBOOK_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-4e5f-6071-8293-a4b5
 EXTERNAL_ID = "external-id-of-the-broker"
 WORKLOAD_EXTERNAL_ID = "external-id-of-the-workload"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/deployer"
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/latchkey-operator"
 
 FACTS = {("AWS::EC2::VPC::Id", "DefaultVpc"): ["false"], ("AWS::EC2::Subnet::Id", "VpcId"): [VPC, VPC]}
 
@@ -84,7 +85,9 @@ class World:
             templates["organization"],
             {
                 "IssuingRoleArns": issuing,
-                "DeployRoleArns": DEPLOYER,
+                "DeployRoleArns": f"{DEPLOYER},arn:aws:iam::*:role/stacksets-exec-*",
+                "GrantRoleArns": OPERATOR,
+                "ApiId": "a1b2c3d4e5",
                 "EndpointIds": ",".join(endpoints[name] for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds")),
                 "AddressRanges": tied["AddressRanges"],
                 "VpcIds": VPC if method == "vpc" else "",

@@ -6,8 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_domain::identity::IssuerId;
 use latchkey_oidc::key_cache::{RETRY_MAX_WITHOUT_KEYS, TABLE_REFRESH_AFTER, TRUST_FOR, UNKNOWN_KEY_COOLDOWN};
+use latchkey_oidc::snapshot::{KeySnapshot, SnapshotKeeper as _, SnapshotStore as _};
 use latchkey_standin::stack::StackOptions;
 use latchkey_tests::emulator::Emulator;
 use latchkey_tests::openid_provider::{OpenIdProvider, ProviderToken};
@@ -206,6 +208,26 @@ impl Timeline {
         let key = self.keys.iter().find(|key| key.name == name).unwrap();
         assert_eq!(key.last, Some(outcome), "{name} at {:?}", self.now);
     }
+}
+
+/// One machine whose clock is a day ahead must not keep every later set out.
+#[test]
+fn a_set_of_tomorrow_is_replaced_and_a_later_one_of_today_is_not() {
+    let world = World::start();
+    let now = SystemClock::new().now();
+    let issuer = IssuerId::new("op").unwrap();
+    let save = |seconds: i64| {
+        let snapshot = KeySnapshot { jwks: format!(r#"{{"keys":[],"n":{seconds}}}"#), fetched_at: now.plus_seconds(seconds) };
+        world.block_on(world.table().save(&issuer, &snapshot, "https://idp.example/keys", MINUTE)).unwrap()
+    };
+    assert!(save(86_400), "there is none yet");
+    assert!(save(0), "it has not come yet");
+    assert!(!save(-60), "an older one");
+    assert!(save(0), "the same once more, as after a lost answer");
+    assert!(save(240));
+    assert!(!save(0), "clocks may differ by minutes");
+    let kept = world.block_on(world.table().load(&issuer, MINUTE)).unwrap().unwrap();
+    assert_eq!(kept.fetched_at.unix_seconds(), now.plus_seconds(240).unix_seconds());
 }
 
 #[test]

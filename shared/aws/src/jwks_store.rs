@@ -17,6 +17,9 @@ use crate::item::{Attributes, key, number, text};
 /// Sort key of an issuer's keys.
 pub const KEYS_SORT_KEY: &str = "JWKS";
 
+/// By how much the clocks of two refreshers may differ. A set that is later than that is none.
+const CLOCKS_DIFFER_SECONDS: i64 = 300;
+
 /// The partition key of an issuer's keys.
 pub fn keys_partition_key(issuer: &IssuerId) -> String {
     format!("JWKS#{issuer}")
@@ -55,9 +58,14 @@ impl SnapshotKeeper for Table {
                 .item("jwks", text(snapshot.jwks.as_str()))
                 .item("fetched_at", number(snapshot.fetched_at.unix_seconds()))
                 .item("source", text(source))
-                // The same moment again is this very write, repeated after its answer was lost.
-                .condition_expression("attribute_not_exists(pk) OR fetched_at <= :fetched_at")
-                .expression_attribute_values(":fetched_at", number(snapshot.fetched_at.unix_seconds()));
+                // The same moment again is this very write, repeated after its answer was lost. A moment that has not come yet, or
+                // none at all, is whoever's mistake: left alone, it would keep every later set out.
+                .condition_expression(
+                    "attribute_not_exists(pk) OR fetched_at <= :fetched_at OR fetched_at > :future OR NOT attribute_type(fetched_at, :number)",
+                )
+                .expression_attribute_values(":fetched_at", number(snapshot.fetched_at.unix_seconds()))
+                .expression_attribute_values(":future", number(snapshot.fetched_at.unix_seconds().saturating_add(CLOCKS_DIFFER_SECONDS)))
+                .expression_attribute_values(":number", text("N"));
             async move {
                 match request.send().await {
                     Ok(_) => Ok(true),

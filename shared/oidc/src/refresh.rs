@@ -70,9 +70,9 @@ impl<F: Fetch, S: SnapshotKeeper, C: Clock> Refresher<F, S, C> {
     async fn refresh_one(&self, issuer: &IssuerId, locator: &KeySetLocator, deadline: Deadline) -> Refreshed {
         let outcome = self.publish(issuer, locator, deadline).await;
         let snapshot_age = match &outcome {
-            Ok((_, fetched_at)) => Some(self.since(*fetched_at)),
+            Ok((published, fetched_at)) if published.kept => Some(self.since(*fetched_at)),
             // What the broker goes on with, and for how long still, is what whoever is called for this wants to know first.
-            Err(_) => match self.store.load(issuer, deadline.remaining(&self.clock)).await {
+            Ok(_) | Err(_) => match self.store.load(issuer, deadline.remaining(&self.clock)).await {
                 Ok(snapshot) => snapshot.map(|snapshot| self.since(snapshot.fetched_at)),
                 Err(_) => None,
             },

@@ -290,8 +290,9 @@ fn an_older_key_set_never_replaces_a_newer_one() {
         value!({"TableName": "latchkey",
             "Item": {"pk": {"S": "JWKS#okta"}, "sk": {"S": "JWKS"}, "jwks": {"S": "{}"}, "fetched_at": {"N": "1000"},
                 "source": {"S": "https://idp.example/keys"}},
-            "ConditionExpression": "attribute_not_exists(pk) OR fetched_at <= :fetched_at",
-            "ExpressionAttributeValues": {":fetched_at": {"N": "1000"}}})
+            "ConditionExpression": "attribute_not_exists(pk) OR fetched_at <= :fetched_at OR fetched_at > :future \
+                OR NOT attribute_type(fetched_at, :number)",
+            "ExpressionAttributeValues": {":fetched_at": {"N": "1000"}, ":future": {"N": "1300"}, ":number": {"S": "N"}}})
     );
     assert_eq!(save(&Server::new([error(400, "ConditionalCheckFailedException")])), Ok(false));
 }
