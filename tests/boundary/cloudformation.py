@@ -69,11 +69,6 @@ def load(name):
     return yaml.load((ROOT / TEMPLATES[name]).read_text(encoding="utf-8"), Loader)
 
 
-class ManagedPolicies(dict):
-    def load(self):
-        return {}
-
-
 def transform(template):
     """What SAM makes of it; a template without SAM's transform stays as it is."""
     template = copy.deepcopy(template)
