@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Parser, Subcommand};
 use latchkey_domain::names::TargetName;
+use latchkey_domain::target::Kind;
 
 use crate::grant_args::{GrantArgs, SubjectArgs, parse_target};
 
@@ -58,15 +60,15 @@ pub struct DevArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
     /// The kind of target to open
-    #[arg(long, value_enum, default_value_t = DemoKind::Studio)]
-    pub kind: DemoKind,
+    #[arg(long, default_value_t = Kind::Studio, value_parser = kinds())]
+    pub kind: Kind,
 }
 
-/// The kinds that `demo` can open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DemoKind {
-    /// A user profile in a SageMaker Studio domain
-    Studio,
+/// Reads the name of a kind.
+fn kinds() -> impl clap::builder::TypedValueParser<Value = Kind> {
+    let names = Kind::ALL.iter().map(|kind| kind.as_str());
+    // The names before have let through nothing else.
+    PossibleValuesParser::new(names).map(|name| Kind::named(&name).unwrap_or(Kind::Studio))
 }
 
 /// Where the table is, and who works on it.
@@ -91,6 +93,9 @@ pub enum GrantsCommand {
         /// Refuse to replace a grant that is there
         #[arg(long)]
         new: bool,
+        /// Write it even if it opens a profile or a notebook instance that is somebody else's already
+        #[arg(long)]
+        shared: bool,
         /// Who writes it, for the record in the row
         #[arg(long, env = "USER", value_name = "NAME")]
         by: Option<String>,

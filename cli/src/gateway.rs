@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use latchkey_api::service::{Invocation, Service};
 use latchkey_domain::clock::Clock;
-use latchkey_domain::ports::{AuditSink, Authenticator, GrantStore, UrlIssuer, UsageLedger};
+use latchkey_domain::ports::{AuditSink, Authenticator, GrantStore, ProfileKeeper, UrlIssuer, UsageLedger};
 use latchkey_standin::random;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub fn router<A, S, U, C, K>(service: Arc<Service<A, S, U, C, K>>, account_id: S
 where
     A: Authenticator + 'static,
     S: GrantStore + UsageLedger + 'static,
-    U: UrlIssuer + 'static,
+    U: UrlIssuer + ProfileKeeper + 'static,
     C: Clock + 'static,
     K: AuditSink + 'static,
 {
@@ -54,7 +54,7 @@ async fn serve<A, S, U, C, K>(State(gateway): State<Shared<A, S, U, C, K>>, requ
 where
     A: Authenticator,
     S: GrantStore + UsageLedger,
-    U: UrlIssuer,
+    U: UrlIssuer + ProfileKeeper,
     C: Clock,
     K: AuditSink,
 {

@@ -50,7 +50,7 @@ pub struct GrantArgs {
     /// Read the attributes from a JSON object in this file, or from standard input with -; flags override its members
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// What the grant opens: studio
+    /// What the grant opens: studio, notebook, mlflow-server, mlflow-app or partner-app
     #[arg(long)]
     pub kind: Option<String>,
     /// The SageMaker domain, as d-abcdefghijkl
@@ -59,6 +59,15 @@ pub struct GrantArgs {
     /// The user profile in that domain
     #[arg(long, value_name = "NAME")]
     pub user_profile_name: Option<String>,
+    /// The notebook instance
+    #[arg(long, value_name = "NAME")]
+    pub notebook_instance_name: Option<String>,
+    /// The MLflow tracking server
+    #[arg(long, value_name = "NAME")]
+    pub tracking_server_name: Option<String>,
+    /// The ARN of an MLflow app or a Partner AI App
+    #[arg(long)]
+    pub arn: Option<String>,
     /// The region, when it is not the function's own
     #[arg(long)]
     pub region: Option<String>,
@@ -95,6 +104,9 @@ pub struct GrantArgs {
     /// The landing to use when the portal names none
     #[arg(long, value_name = "NAME")]
     pub landing: Option<String>,
+    /// Make the user profile at first login, with this execution role; security groups and tags come with --from
+    #[arg(long, value_name = "ROLE_ARN")]
+    pub provision: Option<String>,
     /// Why the grant exists, for whoever reads it later
     #[arg(long)]
     pub note: Option<String>,
@@ -116,6 +128,9 @@ impl GrantArgs {
             ("kind", &self.kind),
             ("domain_id", &self.domain_id),
             ("user_profile_name", &self.user_profile_name),
+            ("notebook_instance_name", &self.notebook_instance_name),
+            ("tracking_server_name", &self.tracking_server_name),
+            ("arn", &self.arn),
             ("region", &self.region),
             ("account_id", &self.account_id),
             ("role_arn", &self.role_arn),
@@ -148,6 +163,14 @@ impl GrantArgs {
         if !self.landings.is_empty() {
             let landings = self.landings.iter().map(|landing| parse_landing(landing)).collect::<anyhow::Result<_>>()?;
             item.insert("landings".to_owned(), Value::M(landings));
+        }
+        if let Some(role) = &self.provision {
+            let mut plan = match item.remove("provision") {
+                Some(Value::M(plan)) => plan,
+                Some(_) | None => Item::new(),
+            };
+            plan.insert("execution_role_arn".to_owned(), Value::S(role.clone()));
+            item.insert("provision".to_owned(), Value::M(plan));
         }
         let grant = Grant::from_item(name, &item)?;
         Ok((grant, item))
@@ -229,13 +252,29 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_has_its_flags() {
+        let arn = |kind: &str| format!("arn:aws:sagemaker:eu-west-1:111122223333:{kind}");
+        for (kind, grant) in [
+            ("notebook", GrantArgs { notebook_instance_name: Some("nb".into()), ..GrantArgs::default() }),
+            ("mlflow-server", GrantArgs { tracking_server_name: Some("team".into()), ..GrantArgs::default() }),
+            ("mlflow-app", GrantArgs { arn: Some(arn("mlflow-app/app-1")), ..GrantArgs::default() }),
+            ("partner-app", GrantArgs { arn: Some(arn("partner-app/app-ABCDEFGHIJ12")), ..GrantArgs::default() }),
+        ] {
+            let grant = read(&GrantArgs { kind: Some(kind.into()), ..grant }).unwrap();
+            assert_eq!(grant.target.kind().as_str(), kind);
+        }
+        let plan = read(&GrantArgs { provision: Some("arn:aws:iam::111122223333:role/studio".into()), ..args() }).unwrap().provision;
+        assert_eq!(plan.unwrap().execution_role_arn.role_name(), "studio");
+    }
+
+    #[test]
     fn a_file_gives_the_rest_and_flags_override_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"kind":"studio","domain_id":"d-file","user_profile_name":"jane","expires_at":1900000000}"#)
             .unwrap();
         let from = Some(file.path().to_owned());
         let grant = read(&GrantArgs { from: from.clone(), domain_id: Some("d-flag".into()), ..GrantArgs::default() }).unwrap();
-        assert!(matches!(&grant.target, latchkey_domain::target::Target::Studio { domain_id, .. } if domain_id.as_str() == "d-flag"));
+        assert_eq!(grant.target.to_string(), "studio d-flag/jane");
         std::fs::write(file.path(), r#"{"pk":"SUBJECT#x#y"}"#).unwrap();
         assert!(read(&GrantArgs { from, ..GrantArgs::default() }).unwrap_err().contains("the keys come from"));
     }

@@ -12,15 +12,23 @@ from world import (
     DEPLOYER,
     OPERATOR,
     DOMAIN,
+    EXECUTION_ROLE,
     EXTERNAL_ID,
+    MLFLOW_APP,
     NOTEBOOK_KEY,
     OTHER_VPC,
+    PARTNER_APP,
     REGION,
     STRANGERS_ACCOUNT,
+    TRACKING_SERVER,
     VPC,
     WORKLOAD_ACCOUNT,
     WORKLOAD_DOMAIN,
+    WORKLOAD_EXECUTION_ROLE,
     WORKLOAD_EXTERNAL_ID,
+    WORKLOAD_MLFLOW_APP,
+    WORKLOAD_PARTNER_APP,
+    WORKLOAD_TRACKING_SERVER,
     deployed,
     simulate,
 )
@@ -36,12 +44,20 @@ TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/latchkey"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda"
 ISSUING = f"arn:aws:iam::{ACCOUNT}:role/latchkey-issuing"
 WORKLOAD_ISSUING = f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-issuing"
+PROVISIONING = f"arn:aws:iam::{ACCOUNT}:role/latchkey-provisioning"
+WORKLOAD_PROVISIONING = f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-provisioning"
 ALICE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{DOMAIN}/alice"
 BOB = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{DOMAIN}/bob"
 NOTEBOOK = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:notebook-instance/research-alice"
+SERVER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/{TRACKING_SERVER}"
+APP = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-app/{MLFLOW_APP}"
+PARTNER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:partner-app/{PARTNER_APP}"
 
 OPEN_STUDIO = "sagemaker:CreatePresignedDomainUrl"
 OPEN_NOTEBOOK = "sagemaker:CreatePresignedNotebookInstanceUrl"
+OPEN_SERVER = "sagemaker:CreatePresignedMlflowTrackingServerUrl"
+OPEN_APP = "sagemaker:CreatePresignedMlflowAppUrl"
+OPEN_PARTNER = "sagemaker:CreatePartnerAppPresignedUrl"
 
 # ------------------------------------------------------------------------------------------------------------------ who
 
@@ -56,7 +72,7 @@ class Who:
     role_arn: str | None = None
     policies: tuple = ()  # (stack, role): attached, out of the templates
     everything: bool = False  # allowed everything by somebody, as administrators are
-    only: tuple | None = None  # session policy: (action, resource)
+    only: tuple | None = None  # session policy: (actions, resource)
 
 
 def session(account, role, name):
@@ -75,8 +91,12 @@ ALICES = Who(
     session(ACCOUNT, "latchkey-issuing", "okta.alice"),
     role_arn=ISSUING,
     policies=(("broker", "IssuingRole"),),
-    only=(OPEN_STUDIO, ALICE),
+    only=((OPEN_STUDIO, "sagemaker:DescribeUserProfile"), ALICE),
 )
+# Her sessions for the other kinds, as the broker makes them: besides the URL and the state, what the browser will do.
+ALICES_SERVER = dataclasses.replace(ALICES, label="Alice's session for MLflow", only=((OPEN_SERVER, "sagemaker:DescribeMlflowTrackingServer", "sagemaker-mlflow:*"), SERVER))
+ALICES_APP = dataclasses.replace(ALICES, label="Alice's session for an MLflow app", only=((OPEN_APP, "sagemaker:DescribeMlflowApp", "sagemaker:CallMlflowAppApi", "sagemaker-mlflow:*"), APP))
+ALICES_PARTNER = dataclasses.replace(ALICES, label="Alice's session for a partner app", only=((OPEN_PARTNER, "sagemaker:DescribePartnerApp", "sagemaker:CallPartnerAppApi"), PARTNER))
 ISSUER = Who("the issuing role", session(ACCOUNT, "latchkey-issuing", "latchkey"), role_arn=ISSUING, policies=(("broker", "IssuingRole"),))
 CARELESS = dataclasses.replace(ISSUER, label="the issuing role, given everything by mistake", everything=True)
 LAX = dataclasses.replace(ISSUER, label="an issuing role that somebody has made without the condition", policies=(), everything=True)
@@ -86,6 +106,15 @@ WORKLOAD = Who(
     account=WORKLOAD_ACCOUNT,
     role_arn=WORKLOAD_ISSUING,
     policies=(("workload", "IssuingRole"),),
+)
+PROVISIONER = Who("the provisioning role", session(ACCOUNT, "latchkey-provisioning", "okta.alice"), role_arn=PROVISIONING, policies=(("broker", "ProvisioningRole"),))
+CARELESS_PROVISIONER = dataclasses.replace(PROVISIONER, label="the provisioning role, given everything by mistake", everything=True)
+WORKLOAD_PROVISIONER = Who(
+    "the provisioning role of the other account",
+    session(WORKLOAD_ACCOUNT, "latchkey-provisioning", "okta.alice"),
+    account=WORKLOAD_ACCOUNT,
+    role_arn=WORKLOAD_PROVISIONING,
+    policies=(("workload", "ProvisioningRole"),),
 )
 ADMIN = Who("an administrator", session(ACCOUNT, "admin", "mallory"), role_arn=role(ACCOUNT, "admin"), everything=True)
 DEPLOY = Who("the deployer", session(ACCOUNT, "deployer", "ci"), role_arn=DEPLOYER, everything=True)
@@ -105,6 +134,12 @@ STRANGERS_ISSUING = Who(
     role_arn=role(STRANGERS_ACCOUNT, "latchkey-issuing"),
     everything=True,
 )
+STRANGERS_PROVISIONING = dataclasses.replace(
+    STRANGERS_ISSUING,
+    label="a provisioning role in a stranger's account",
+    principal=session(STRANGERS_ACCOUNT, "latchkey-provisioning", "eve"),
+    role_arn=role(STRANGERS_ACCOUNT, "latchkey-provisioning"),
+)
 
 
 def service(name):
@@ -115,7 +150,7 @@ def service(name):
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a request comes from: what AWS says of it, and which of our endpoints it comes through (by the output of deploy/network.yaml)."""
+    """Where a request comes from: what AWS says of it, and which of our endpoints it comes through (by its name in deploy/network.yaml)."""
 
     label: str
     keys: dict
@@ -134,13 +169,18 @@ OFFICE = Place("the office, over the internet", {"aws:SourceIp": "198.51.100.20"
 OTHER_ENDPOINT = Place("another endpoint of our VPC", inside(VPC, "vpce-0aaaaaaaaaaaaaaaa"))
 OTHER_VPCS_ENDPOINT = Place("another VPC's endpoint", inside(OTHER_VPC, "vpce-0bbbbbbbbbbbbbbbb"))
 NOWHERE = Place("inside AWS", {})
-EXECUTE_API = Place("our execute-api endpoint", {}, "ExecuteApiEndpointIds")
-SAGEMAKER_API = Place("our sagemaker.api endpoint", {}, "SageMakerApiEndpointIds")
-STUDIO = Place("our Studio endpoint", {}, "StudioEndpointIds")
-NOTEBOOKS = Place("our notebook endpoint", {}, "NotebookEndpointIds")
-STS = Place("our sts endpoint", {}, "StsEndpointIds")
-DYNAMODB = Place("our dynamodb endpoint", {}, "DynamoDbEndpointIds")
+EXECUTE_API = Place("our execute-api endpoint", {}, "ExecuteApi")
+SAGEMAKER_API = Place("our sagemaker.api endpoint", {}, "SageMakerApi")
+STUDIO = Place("our Studio endpoint", {}, "Studio")
+NOTEBOOKS = Place("our notebook endpoint", {}, "Notebook")
+SERVERS = Place("our endpoint of MLflow tracking servers", {}, "MlflowServer")
+APPS = Place("our endpoint of MLflow apps", {}, "MlflowApp")
+PARTNERS = Place("our endpoint of partner apps", {}, "PartnerApp")
+STS = Place("our sts endpoint", {}, "Sts")
+DYNAMODB = Place("our dynamodb endpoint", {}, "DynamoDb")
 OPEN_SAGEMAKER_API = dataclasses.replace(SAGEMAKER_API, label="our sagemaker.api endpoint, whose policy lets everything through", policy=False)
+OPEN_STUDIO_ENDPOINT = dataclasses.replace(STUDIO, label="our Studio endpoint, whose policy lets everything through", policy=False)
+OPEN_SERVERS = dataclasses.replace(SERVERS, label="our endpoint of MLflow tracking servers, whose policy lets everything through", policy=False)
 OPEN_STS = dataclasses.replace(STS, label="our sts endpoint, whose policy lets everything through", policy=False)
 
 
@@ -148,7 +188,7 @@ def keys_of(place, world):
     """What AWS says of a request from there, and the policy of the endpoint it comes through."""
     if place.endpoint is None:
         return dict(place.keys), None
-    endpoint = world.network.outputs[place.endpoint]
+    endpoint = world.network.reference(place.endpoint)
     return inside(VPC, endpoint), world.endpoint_policies().get(endpoint) if place.policy else None
 
 
@@ -165,7 +205,9 @@ class Case:
     expect: str
     why: str
     keys: dict = dataclasses.field(default_factory=dict)
-    on: str | None = None  # the resource's own policy: api, function, refresher, queue, topic, lambda-trust, or with its stack: key <stack>, trust <stack>
+    # The resource's own policy: api, function, refresher, queue, topic, lambda-trust, or with its stack: key <stack>, trust <stack>,
+    # provisioning-trust <stack>.
+    on: str | None = None
     scp: bool = False
     method: str = "endpoint"
     unknown: tuple = ()  # keys that the simulator's data does not have for the action
@@ -216,6 +258,7 @@ def simulation(case, world):
             "key": lambda: world.stacks[stack].resources["Key"]["Properties"]["KeyPolicy"],
             "topic": lambda: world.guardrails.resources["TopicPolicy"]["Properties"]["PolicyDocument"],
             "trust": lambda: world.trust(stack, "IssuingRole"),
+            "provisioning-trust": lambda: world.trust(stack, "ProvisioningRole"),
             "lambda-trust": lambda: world.trust("broker", "BrokerRole"),
         }[kind]()
     if case.scp:
@@ -396,6 +439,32 @@ case(BROKER, "sts:SetSourceIdentity", WORKLOAD_ISSUING, STS, ALLOWED, "saying fo
 case(ADMIN, "sts:AssumeRole", WORKLOAD_ISSUING, CONSOLE, REFUSED, "an administrator of the broker's account is not trusted", keys={"sts:ExternalId": WORKLOAD_EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
 case(STRANGER, "sts:AssumeRole", WORKLOAD_ISSUING, STS, REFUSED, "nor a stranger", keys={"sts:ExternalId": WORKLOAD_EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
 
+# -- taking on a provisioning role ---------------------------------------------------------------------------------------
+
+case = group("Who takes on the provisioning role", on="provisioning-trust broker", keys=SAYS)
+case(BROKER, "sts:AssumeRole", PROVISIONING, STS, ALLOWED, "the function, with its external id, for somebody, through our endpoint")
+case(BROKER, "sts:AssumeRole", PROVISIONING, STS, REFUSED, "another external id", keys=SAYS | {"sts:ExternalId": "guessed"})
+case(BROKER, "sts:AssumeRole", PROVISIONING, STS, REFUSED, "no external id", keys=SAYS | {"sts:ExternalId": None})
+case(BROKER, "sts:AssumeRole", PROVISIONING, STS, REFUSED, "for nobody in particular", keys=SAYS | {"sts:SourceIdentity": None})
+case(BROKER, "sts:AssumeRole", PROVISIONING, STS, REFUSED, "another function that was given the same role", keys=SAYS | {"lambda:SourceFunctionArn": OTHER_FUNCTION})
+case(BROKER, "sts:AssumeRole", PROVISIONING, INTERNET, REFUSED, "credentials that have left the function")
+case(BROKER, "sts:AssumeRole", PROVISIONING, OTHER_VPCS_ENDPOINT, REFUSED, "from another VPC")
+case(ADMIN, "sts:AssumeRole", PROVISIONING, CONSOLE, REFUSED, "an administrator is not trusted", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+case(ADMIN, "sts:AssumeRole", PROVISIONING, OPEN_STS, REFUSED, "also where the endpoint is an old one, open to all", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+case(ISSUER, "sts:AssumeRole", PROVISIONING, OPEN_STS, REFUSED, "the issuing role leads to no other", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+case(STRANGER, "sts:AssumeRole", PROVISIONING, INTERNET, REFUSED, "nor is another account trusted", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+case(service("sagemaker"), "sts:AssumeRole", PROVISIONING, NOWHERE, REFUSED, "it is no execution role", keys={})
+case(BROKER, "sts:SetSourceIdentity", PROVISIONING, STS, ALLOWED, "saying for whom", keys={"sts:SourceIdentity": "okta.alice", "lambda:SourceFunctionArn": FUNCTION})
+case(BROKER, "sts:TagSession", PROVISIONING, STS, REFUSED, "the broker sets no tags of a session", keys={"lambda:SourceFunctionArn": FUNCTION})
+
+case = group("Who takes on the other account's provisioning role", on="provisioning-trust workload", keys=WORKLOAD_SAYS)
+case(BROKER, "sts:AssumeRole", WORKLOAD_PROVISIONING, STS, ALLOWED, "the function, with that account's external id")
+case(BROKER, "sts:AssumeRole", WORKLOAD_PROVISIONING, STS, REFUSED, "each account has an external id of its own", keys=SAYS)
+case(BROKER, "sts:AssumeRole", WORKLOAD_PROVISIONING, STS, REFUSED, "for nobody in particular", keys=WORKLOAD_SAYS | {"sts:SourceIdentity": None})
+case(BROKER, "sts:AssumeRole", WORKLOAD_PROVISIONING, INTERNET, REFUSED, "credentials that have left the function")
+case(BROKER, "sts:SetSourceIdentity", WORKLOAD_PROVISIONING, STS, ALLOWED, "saying for whom", keys={"sts:SourceIdentity": "okta.alice", "lambda:SourceFunctionArn": FUNCTION})
+case(ADMIN, "sts:AssumeRole", WORKLOAD_PROVISIONING, CONSOLE, REFUSED, "an administrator of the broker's account is not trusted", keys={"sts:ExternalId": WORKLOAD_EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+
 # -- what the issuing role opens, and from where --------------------------------------------------------------------------
 
 case = group("What a URL is made for, and where it opens")
@@ -416,6 +485,14 @@ case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, OFFICE, REFUSED, "known addresses count wi
 case(ISSUER, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:notebook-instance/payroll", SAGEMAKER_API, REFUSED, "one that is not listed")
 case(ISSUER, "sagemaker:DescribeDomain", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{DOMAIN}", SAGEMAKER_API, ALLOWED, "the posture gate looks")
 case(ISSUER, "sagemaker:DescribeUserProfile", ALICE, SAGEMAKER_API, ALLOWED, "at the profile as well")
+case(ALICES, "sagemaker:DescribeUserProfile", ALICE, SAGEMAKER_API, ALLOWED, "the profile's state says why there is no URL")
+case(ALICES, "sagemaker:DescribeUserProfile", BOB, SAGEMAKER_API, REFUSED, "another one's does not")
+case(ISSUER, "sagemaker:DescribeNotebookInstance", NOTEBOOK, SAGEMAKER_API, ALLOWED, "and so does the notebook instance's")
+case(ISSUER, "sagemaker:DescribeNotebookInstance", NOTEBOOK, INTERNET, REFUSED, "inside the network")
+case(ISSUER, "sagemaker:DescribeNotebookInstance", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:notebook-instance/payroll", SAGEMAKER_API, REFUSED, "one that is not listed is not looked at")
+case(ISSUER, "sagemaker:CreateUserProfile", ALICE, SAGEMAKER_API, REFUSED, "it makes no profile, not even a marked one", keys={"aws:RequestTag/latchkey:issuer": "okta", "aws:RequestTag/latchkey:subject": "alice"})
+case(ISSUER, "sagemaker:AddTags", ALICE, SAGEMAKER_API, REFUSED, "and marks none")
+case(ISSUER, "iam:PassRole", EXECUTION_ROLE, NOWHERE, REFUSED, "and passes no role", keys={"iam:PassedToService": "sagemaker.amazonaws.com"})
 case(ISSUER, "sagemaker:CreateNotebookInstance", NOTEBOOK, SAGEMAKER_API, REFUSED, "it makes nothing")
 case(ISSUER, "sagemaker:DeleteDomain", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{DOMAIN}", SAGEMAKER_API, REFUSED, "and deletes nothing")
 case(ISSUER, "sts:AssumeRole", role(ACCOUNT, "admin"), STS, REFUSED, "it leads to no other role")
@@ -427,6 +504,131 @@ case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user
 case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user-profile/{WORKLOAD_DOMAIN}/alice", INTERNET, REFUSED, "and nowhere else")
 
 case(WORKLOAD, "sagemaker:DescribeDomain", f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:domain/{WORKLOAD_DOMAIN}", SAGEMAKER_API, ALLOWED, "the posture gate looks there, too")
+case(WORKLOAD, "sagemaker:DescribeNotebookInstance", f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:notebook-instance/risk-1", SAGEMAKER_API, ALLOWED, "and the broker asks there why there is no URL")
+
+# MLflow and partner apps: each with its own action to make a URL, its own endpoint, and its own actions in the session. The simulator's
+# data has the actions of sagemaker-mlflow for tracking servers only, so an app is asked about by its gate, CallMlflowAppApi.
+case = group("What a URL for MLflow and partner apps is made for, and where it opens")
+KINDS = [
+    # whose session, the action that makes the URL, that which asks for the state, one of the session's, the resource, the endpoint
+    (ALICES_SERVER, OPEN_SERVER, "sagemaker:DescribeMlflowTrackingServer", "sagemaker-mlflow:SearchRuns", SERVER, SERVERS),
+    (ALICES_APP, OPEN_APP, "sagemaker:DescribeMlflowApp", "sagemaker:CallMlflowAppApi", APP, APPS),
+    (ALICES_PARTNER, OPEN_PARTNER, "sagemaker:DescribePartnerApp", "sagemaker:CallPartnerAppApi", PARTNER, PARTNERS),
+]
+for whose, opens, state, call, resource, door in KINDS:
+    another = resource[:-1] + "9"
+    elsewhere = resource.replace(ACCOUNT, WORKLOAD_ACCOUNT)
+    case(whose, opens, resource, SAGEMAKER_API, ALLOWED, "the function's call")
+    case(whose, state, resource, SAGEMAKER_API, ALLOWED, "its state says why there is no URL")
+    case(whose, opens, resource, door, ALLOWED, "the browser")
+    case(whose, call, resource, door, ALLOWED, "and what it does there")
+    case(whose, opens, resource, INTERNET, REFUSED, "a URL that was stolen opens nothing on the internet")
+    case(whose, call, resource, INTERNET, REFUSED, "and a session that was stolen does nothing there")
+    case(whose, call, resource, OFFICE, REFUSED, "nor in the office, past the endpoint")
+    case(whose, call, resource, OTHER_ENDPOINT, REFUSED, "nor through another endpoint of our VPC")
+    case(whose, call, resource, OTHER_VPCS_ENDPOINT, REFUSED, "nor through such an endpoint in another VPC")
+    case(whose, opens, resource, STUDIO, REFUSED, "the Studio endpoint is for Studio")
+    case(whose, state, resource, door, REFUSED, "the state is none of the browser's business")
+    case(whose, opens, another, SAGEMAKER_API, REFUSED, "her session is for that one")
+    case(whose, call, another, door, REFUSED, "also once it is open")
+    case(ISSUER, opens, another, SAGEMAKER_API, REFUSED, "one that is not listed, in whatever session")
+    case(ISSUER, state, another, SAGEMAKER_API, REFUSED, "nor is it looked at")
+    case(ISSUER, call, another, door, REFUSED, "nor does anything in it")
+    case(ISSUER, opens, elsewhere, SAGEMAKER_API, REFUSED, "another account's of the same name")
+    case(BROKER, opens, resource, SAGEMAKER_API, REFUSED, "the function itself opens none", keys={"lambda:SourceFunctionArn": FUNCTION})
+case(ISSUER, OPEN_SERVER, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/shared-7", SAGEMAKER_API, ALLOWED, "a list may name servers that begin alike")
+case(ISSUER, OPEN_SERVER, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/shared", SAGEMAKER_API, REFUSED, "and only those")
+case(ISSUER, OPEN_SERVER, f"{SERVER}-payroll", SAGEMAKER_API, REFUSED, "a server whose name begins like a listed one")
+case(ALICES_SERVER, "sagemaker-mlflow:SearchRuns", SERVER, APPS, REFUSED, "the endpoint of MLflow apps is for apps")
+case(ALICES_APP, "sagemaker:CallMlflowAppApi", APP, SERVERS, REFUSED, "and that of tracking servers for those")
+case(ALICES_PARTNER, "sagemaker:CallPartnerAppApi", PARTNER, SERVERS, REFUSED, "and not for partner apps")
+case(ALICES_PARTNER, "sagemaker:CallPartnerAppApi", PARTNER, OPEN_SERVERS, ALLOWED, "the role itself knows one list of endpoints; their policies tell them apart")
+case(ALICES_SERVER, "sagemaker:CallPartnerAppApi", PARTNER, PARTNERS, REFUSED, "a session for one kind opens no other")
+case(ISSUER, "sagemaker:StartMlflowTrackingServer", SERVER, SAGEMAKER_API, REFUSED, "it starts no server")
+case(ISSUER, "sagemaker:DeleteMlflowApp", APP, SAGEMAKER_API, REFUSED, "and deletes nothing")
+case(ISSUER, "sagemaker:UpdatePartnerApp", PARTNER, OPEN_SAGEMAKER_API, REFUSED, "and changes nothing")
+OTHERS = f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}"
+WORKLOAD_KINDS = [
+    (OPEN_SERVER, "sagemaker:DescribeMlflowTrackingServer", "sagemaker-mlflow:SearchRuns", f"{OTHERS}:mlflow-tracking-server/{WORKLOAD_TRACKING_SERVER}", SERVERS),
+    (OPEN_APP, "sagemaker:DescribeMlflowApp", "sagemaker:CallMlflowAppApi", f"{OTHERS}:mlflow-app/{WORKLOAD_MLFLOW_APP}", APPS),
+    (OPEN_PARTNER, "sagemaker:DescribePartnerApp", "sagemaker:CallPartnerAppApi", f"{OTHERS}:partner-app/{WORKLOAD_PARTNER_APP}", PARTNERS),
+]
+for opens, state, call, resource, door in WORKLOAD_KINDS:
+    case(WORKLOAD, opens, resource, SAGEMAKER_API, ALLOWED, "the other account's, made here")
+    case(WORKLOAD, state, resource, SAGEMAKER_API, ALLOWED, "looked at here")
+    case(WORKLOAD, call, resource, door, ALLOWED, "opened here")
+    case(WORKLOAD, call, resource, INTERNET, REFUSED, "and nowhere else")
+    case(WORKLOAD, opens, resource[:-1] + "9", SAGEMAKER_API, REFUSED, "one that is not listed there")
+
+# -- first login -----------------------------------------------------------------------------------------------------------
+
+
+def marked(*groups, **more):
+    """What a request to make a profile says: whose it is to be, its security groups, and other keys."""
+    tags = {"aws:RequestTag/latchkey:issuer": "okta", "aws:RequestTag/latchkey:subject": "alice"}
+    return tags | {"aws:TagKeys": ["latchkey:issuer", "latchkey:subject"]} | ({"sagemaker:VpcSecurityGroupIds": list(groups)} if groups else {}) | more
+
+
+case = group("What is made at first login", keys=marked())
+MAKE, TAG = "sagemaker:CreateUserProfile", "sagemaker:AddTags"
+WHILE_MAKING = marked() | {"sagemaker:TaggingAction": "CreateUserProfile"}
+TO_SAGEMAKER = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, ALLOWED, "a profile that says whose it is")
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "one that does not say which issuer's", keys=marked() | {"aws:RequestTag/latchkey:issuer": None})
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "one that does not say which subject's", keys=marked() | {"aws:RequestTag/latchkey:subject": None})
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "one that says nothing", keys={})
+case(PROVISIONER, MAKE, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/d-payroll12345/alice", SAGEMAKER_API, REFUSED, "in a domain that is not listed")
+case(PROVISIONER, MAKE, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{DOMAIN}x/alice", SAGEMAKER_API, REFUSED, "in a domain whose id begins alike")
+case(PROVISIONER, MAKE, f"{OTHERS}:user-profile/{DOMAIN}/erin", SAGEMAKER_API, REFUSED, "in another account")
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, ALLOWED, "with security groups of the list", keys=marked("sg-0123456789abcdef1", "sg-0123456789abcdef2"))
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "with another one", keys=marked("sg-0aaaaaaaaaaaaaaaa"))
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "with another one among them", keys=marked("sg-0123456789abcdef1", "sg-0aaaaaaaaaaaaaaaa"))
+case(PROVISIONER, MAKE, ALICE, INTERNET, REFUSED, "credentials that have left the function")
+case(PROVISIONER, MAKE, ALICE, OFFICE, REFUSED, "in the office, too")
+case(PROVISIONER, MAKE, ALICE, OTHER_ENDPOINT, REFUSED, "through another endpoint")
+case(PROVISIONER, MAKE, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "from another VPC")
+case(PROVISIONER, MAKE, ALICE, OPEN_STUDIO_ENDPOINT, REFUSED, "no browser has a session of this role, so no browser's endpoint is in its list")
+case(PROVISIONER, TAG, ALICE, SAGEMAKER_API, ALLOWED, "the tags of what is being made", keys=WHILE_MAKING)
+case(PROVISIONER, TAG, ALICE, SAGEMAKER_API, REFUSED, "a profile that is there already would be taken over")
+case(PROVISIONER, TAG, ALICE, SAGEMAKER_API, REFUSED, "by way of another action, too", keys=marked() | {"sagemaker:TaggingAction": "UpdateUserProfile"})
+case(PROVISIONER, TAG, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/d-payroll12345/alice", SAGEMAKER_API, REFUSED, "in a domain that is not listed", keys=WHILE_MAKING)
+case(PROVISIONER, TAG, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{DOMAIN}", SAGEMAKER_API, REFUSED, "nothing but profiles", keys=WHILE_MAKING)
+case(PROVISIONER, TAG, ALICE, INTERNET, REFUSED, "outside of the network", keys=WHILE_MAKING)
+case(PROVISIONER, "sagemaker:DescribeUserProfile", ALICE, SAGEMAKER_API, ALLOWED, "whether there is one", keys={})
+case(PROVISIONER, "sagemaker:ListTags", ALICE, SAGEMAKER_API, ALLOWED, "and whose it is", keys={})
+case(PROVISIONER, "sagemaker:ListTags", NOTEBOOK, SAGEMAKER_API, REFUSED, "of profiles only", keys={})
+case(PROVISIONER, "iam:PassRole", EXECUTION_ROLE, NOWHERE, ALLOWED, "the execution role; where the request came from is not said reliably then", keys=TO_SAGEMAKER)
+case(PROVISIONER, "iam:PassRole", EXECUTION_ROLE, SAGEMAKER_API, ALLOWED, "and where it is, the endpoint lets it through", keys=TO_SAGEMAKER)
+case(PROVISIONER, "iam:PassRole", role(ACCOUNT, "admin"), NOWHERE, REFUSED, "another role, with which its profile could do anything", keys=TO_SAGEMAKER)
+case(PROVISIONER, "iam:PassRole", role(ACCOUNT, "admin"), SAGEMAKER_API, REFUSED, "also where the endpoint is named", keys=TO_SAGEMAKER)
+case(PROVISIONER, "iam:PassRole", EXECUTION_ROLE, NOWHERE, REFUSED, "to another service", keys={"iam:PassedToService": "lambda.amazonaws.com"})
+case(PROVISIONER, OPEN_STUDIO, ALICE, SAGEMAKER_API, REFUSED, "it opens nothing", keys={})
+case(PROVISIONER, OPEN_STUDIO, ALICE, OPEN_SAGEMAKER_API, REFUSED, "whatever the endpoint lets through", keys={})
+case(PROVISIONER, OPEN_PARTNER, PARTNER, OPEN_SAGEMAKER_API, REFUSED, "of no kind", keys={})
+case(PROVISIONER, "sagemaker:UpdateUserProfile", ALICE, OPEN_SAGEMAKER_API, REFUSED, "what is made stays as it is", keys={})
+case(PROVISIONER, "sagemaker:DeleteUserProfile", ALICE, OPEN_SAGEMAKER_API, REFUSED, "and is deleted by others", keys={})
+case(PROVISIONER, "sagemaker:DeleteTags", ALICE, OPEN_SAGEMAKER_API, REFUSED, "and keeps its tags", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(PROVISIONER, "sagemaker:CreateDomain", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{DOMAIN}", OPEN_SAGEMAKER_API, REFUSED, "it makes no domain", keys={})
+case(PROVISIONER, "sts:AssumeRole", ISSUING, OPEN_STS, REFUSED, "it leads to no other role", on="trust broker", keys={"sts:ExternalId": EXTERNAL_ID, "sts:SourceIdentity": "okta.alice"})
+case(CARELESS_PROVISIONER, "sagemaker:DeleteUserProfile", ALICE, INTERNET, REFUSED, "the network holds, whatever the role is given", keys={})
+case(CARELESS_PROVISIONER, "s3:GetObject", "arn:aws:s3:::bucket/x", INTERNET, REFUSED, "for every action but that of passing roles", keys={})
+case(CARELESS_PROVISIONER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "and so do the security groups", keys=marked("sg-0aaaaaaaaaaaaaaaa"))
+case(BROKER, MAKE, ALICE, SAGEMAKER_API, REFUSED, "the function itself makes nothing", keys=marked() | {"lambda:SourceFunctionArn": FUNCTION})
+case(ADMIN, MAKE, ALICE, SAGEMAKER_API, REFUSED, "our endpoint is for the provisioning roles")
+case(ADMIN, "iam:PassRole", role(ACCOUNT, "admin"), SAGEMAKER_API, REFUSED, "for passing roles as well", keys=TO_SAGEMAKER)
+case(PROVISIONER, "iam:PassRole", EXECUTION_ROLE, SAGEMAKER_API, REFUSED, "and to SageMaker alone", keys={"iam:PassedToService": "lambda.amazonaws.com"})
+case(STRANGERS_PROVISIONING, MAKE, f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:user-profile/d-loot/eve", SAGEMAKER_API, REFUSED, "of our accounts")
+case(STRANGERS_PROVISIONING, "iam:PassRole", role(STRANGERS_ACCOUNT, "loot"), SAGEMAKER_API, REFUSED, "for roles, too", keys=TO_SAGEMAKER)
+CAROL = f"{OTHERS}:user-profile/{WORKLOAD_DOMAIN}/carol"
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, SAGEMAKER_API, ALLOWED, "the same in the other account")
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, SAGEMAKER_API, REFUSED, "marked there, too", keys={})
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, SAGEMAKER_API, REFUSED, "with the groups of its list", keys=marked("sg-0aaaaaaaaaaaaaaaa"))
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, INTERNET, REFUSED, "from inside")
+case(WORKLOAD_PROVISIONER, TAG, CAROL, SAGEMAKER_API, ALLOWED, "with its tags", keys=WHILE_MAKING)
+case(WORKLOAD_PROVISIONER, TAG, CAROL, SAGEMAKER_API, REFUSED, "and with none later")
+case(WORKLOAD_PROVISIONER, "sagemaker:ListTags", CAROL, SAGEMAKER_API, ALLOWED, "which are looked at", keys={})
+case(WORKLOAD_PROVISIONER, "iam:PassRole", WORKLOAD_EXECUTION_ROLE, NOWHERE, ALLOWED, "its own execution role", keys=TO_SAGEMAKER)
+case(WORKLOAD_PROVISIONER, "iam:PassRole", role(WORKLOAD_ACCOUNT, "admin"), NOWHERE, REFUSED, "and no other", keys=TO_SAGEMAKER)
 
 case = group("The method vpc: any endpoint of the VPC", method="vpc")
 case(ALICES, OPEN_STUDIO, ALICE, SAGEMAKER_API, ALLOWED, "the function's call")
@@ -436,7 +638,14 @@ case(ALICES, OPEN_STUDIO, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "another VPC")
 case(ALICES, OPEN_STUDIO, ALICE, INTERNET, REFUSED, "no VPC at all")
 case(WORKLOAD, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:user-profile/{WORKLOAD_DOMAIN}/alice", OTHER_VPCS_ENDPOINT, REFUSED, "the same in the other account")
 
+case(ALICES_APP, "sagemaker:CallMlflowAppApi", APP, OTHER_ENDPOINT, ALLOWED, "an MLflow app, through whatever endpoint of the VPC")
+case(ALICES_APP, "sagemaker:CallMlflowAppApi", APP, OTHER_VPCS_ENDPOINT, REFUSED, "and of no other")
+case(PROVISIONER, MAKE, ALICE, OTHER_ENDPOINT, ALLOWED, "a profile is made through any endpoint of the VPC", keys=marked())
+case(PROVISIONER, MAKE, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "of this VPC", keys=marked())
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, OTHER_VPCS_ENDPOINT, REFUSED, "in the other account, too", keys=marked())
 case(ALICES, OPEN_STUDIO, ALICE, OTHER_ENDPOINT, ALLOWED, "the organisation lets the same through", scp=True)
+case(ALICES_PARTNER, OPEN_PARTNER, PARTNER, OTHER_ENDPOINT, ALLOWED, "of partner apps as well", scp=True)
+case(LAX, OPEN_PARTNER, PARTNER, OTHER_VPCS_ENDPOINT, REFUSED, "and from nowhere else", scp=True)
 case(LAX, OPEN_STUDIO, ALICE, OTHER_VPCS_ENDPOINT, REFUSED, "and no more, whatever a role says", scp=True)
 case(LAX, OPEN_NOTEBOOK, NOTEBOOK, INTERNET, REFUSED, "for notebook instances, too", scp=True)
 
@@ -448,6 +657,10 @@ case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, INTERNET, REFUSED, "any other address")
 case(ISSUER, OPEN_NOTEBOOK, NOTEBOOK, OTHER_VPCS_ENDPOINT, REFUSED, "another VPC has no public address at all")
 case(ALICES, OPEN_STUDIO, ALICE, OFFICE, REFUSED, "Studio stays behind its endpoint")
 case(ALICES, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "where it opens")
+case(ALICES_APP, "sagemaker:CallMlflowAppApi", APP, OFFICE, REFUSED, "and so do MLflow apps")
+case(ALICES_APP, "sagemaker:CallMlflowAppApi", APP, APPS, ALLOWED, "which open there")
+case(PROVISIONER, MAKE, ALICE, OFFICE, REFUSED, "and profiles are made through the endpoint", keys=marked())
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, ALLOWED, "and through no other", keys=marked())
 case(CARELESS, "s3:GetObject", "arn:aws:s3:::bucket/x", OFFICE, REFUSED, "the addresses are for notebook instances, and for nothing else")
 case(WORKLOAD, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:notebook-instance/risk-1", OFFICE, ALLOWED, "the same in the other account")
 case(WORKLOAD, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{WORKLOAD_ACCOUNT}:notebook-instance/risk-1", INTERNET, REFUSED, "any other address there, too")
@@ -462,6 +675,13 @@ case(ADMIN, "sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:{REGION}:{ACCOUNT
 case(STRANGERS_ISSUING, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:user-profile/d-loot/eve", SAGEMAKER_API, REFUSED, "a role that is only called like ours")
 case(STRANGERS_ISSUING, OPEN_STUDIO, f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:user-profile/d-loot/eve", STUDIO, REFUSED, "a stranger's Studio would be a way out for data")
 case(STRANGERS_ISSUING, OPEN_NOTEBOOK, f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:notebook-instance/loot", NOTEBOOKS, REFUSED, "and so would a stranger's notebook")
+case(STRANGERS_ISSUING, "sagemaker-mlflow:LogBatch", f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:mlflow-tracking-server/loot", SERVERS, REFUSED, "a stranger's tracking server takes in whatever is logged")
+case(STRANGERS_ISSUING, "sagemaker:CallMlflowAppApi", f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:mlflow-app/app-LOOT", APPS, REFUSED, "and so does a stranger's MLflow app")
+case(STRANGERS_ISSUING, "sagemaker:CallPartnerAppApi", f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:partner-app/app-LOOTLOOTLOOT", PARTNERS, REFUSED, "and a stranger's partner app")
+case(ADMIN, "sagemaker-mlflow:LogBatch", SERVER, SERVERS, ALLOWED, "code in the VPC reports to our own tracking servers the same way, as its own role may")
+case(ADMIN, "sagemaker:CallMlflowAppApi", APP, APPS, ALLOWED, "and to our own apps")
+case(ADMIN, "sagemaker:CallPartnerAppApi", PARTNER, PARTNERS, ALLOWED, "and calls our own partner apps")
+case(ADMIN, "sagemaker:DeletePartnerApp", PARTNER, PARTNERS, REFUSED, "it manages none there")
 case(ADMIN, "sagemaker:CreateApp", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:app/{DOMAIN}/alice/JupyterLab/default", STUDIO, ALLOWED, "Studio starts its applications through its endpoint")
 case(ADMIN, "sagemaker:CreateApp", f"arn:aws:sagemaker:{REGION}:{STRANGERS_ACCOUNT}:app/d-loot/eve/JupyterLab/default", STUDIO, REFUSED, "a stranger's does not", )
 case(ADMIN, "sagemaker:DeleteDomain", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:domain/{DOMAIN}", STUDIO, REFUSED, "the Studio endpoint is for Studio alone")
@@ -479,14 +699,24 @@ case(LAX, OPEN_NOTEBOOK, NOTEBOOK, INTERNET, REFUSED, "for notebook instances, t
 case(ADMIN, OPEN_STUDIO, ALICE, CONSOLE, REFUSED, "a URL made in the console passes through a browser on the internet")
 case(ADMIN, OPEN_STUDIO, ALICE, STUDIO, REFUSED, "nobody but the issuing roles")
 case(ADMIN, OPEN_NOTEBOOK, NOTEBOOK, CONSOLE, REFUSED, "nor notebook instances")
-case(ADMIN, "sagemaker:CreatePresignedMlflowTrackingServerUrl", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/x", CONSOLE, REFUSED, "nor MLflow")
-case(ADMIN, "sagemaker:CreatePartnerAppPresignedUrl", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:partner-app/app-ABCDEFGHIJKL", CONSOLE, REFUSED, "nor partner applications, whose action is called otherwise")
+case(ADMIN, OPEN_SERVER, SERVER, CONSOLE, REFUSED, "nor MLflow")
+case(ADMIN, OPEN_APP, APP, CONSOLE, REFUSED, "nor its apps")
+case(ADMIN, OPEN_PARTNER, PARTNER, CONSOLE, REFUSED, "nor partner applications, whose action is called otherwise")
+case(PROVISIONER, OPEN_STUDIO, ALICE, OPEN_SAGEMAKER_API, REFUSED, "the provisioning role is no issuing role")
+for whose, opens, _, call, resource, door in KINDS:
+    case(whose, opens, resource, SAGEMAKER_API, ALLOWED, "the issuing role works as before")
+    case(whose, call, resource, door, ALLOWED, "in the browser, too")
+    case(LAX, opens, resource, INTERNET, REFUSED, "the network holds here as well")
+    case(LAX, opens, resource, door, ALLOWED, "and lets the same through")
 case(ADMIN, OPEN_STUDIO, ALICE, OPEN_SAGEMAKER_API, REFUSED, "also where the endpoint is an old one, open to all")
-case(ADMIN, "sagemaker:CreatePartnerAppPresignedUrl", f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:partner-app/app-ABCDEFGHIJKL", OPEN_SAGEMAKER_API, REFUSED, "the same for partner applications")
+case(ADMIN, OPEN_APP, APP, OPEN_SAGEMAKER_API, REFUSED, "the same for MLflow apps")
+case(ADMIN, OPEN_PARTNER, PARTNER, OPEN_SAGEMAKER_API, REFUSED, "the same for partner applications")
 case(DEPLOY, OPEN_STUDIO, ALICE, CONSOLE, REFUSED, "the deployer opens nothing")
 case(ADMIN, "iam:PutRolePolicy", ISSUING, CONSOLE, REFUSED, "the issuing role stays as it was deployed")
 case(ADMIN, "iam:UpdateAssumeRolePolicy", BROKER_ROLE, CONSOLE, REFUSED, "and so does the function's")
 case(ADMIN, "iam:PutRolePolicy", role(ACCOUNT, "latchkey-jwks-refresher"), CONSOLE, REFUSED, "and the refresher's")
+case(ADMIN, "iam:PutRolePolicy", PROVISIONING, CONSOLE, REFUSED, "and the provisioning role")
+case(ADMIN, "iam:CreateRole", PROVISIONING, CONSOLE, REFUSED, "a role of that name may mark profiles")
 case(DEPLOY, "iam:PutRolePolicy", ISSUING, CONSOLE, ALLOWED, "but for the deployer")
 case(ADMIN, "lambda:InvokeFunction", FUNCTION, CONSOLE, REFUSED, "whoever invokes it by hand could say what requestContext says")
 case(ADMIN, "lambda:UpdateFunctionCode", FUNCTION, CONSOLE, REFUSED, "whoever changes its code is the function")
@@ -516,6 +746,23 @@ case(OPERATES, "dynamodb:PutItem", TABLE, CONSOLE, ALLOWED, "operators do", keys
 case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, ALLOWED, "the function counts as before", keys=leading("RATE#okta#alice"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "the refresher writes as before", keys=key_of("JWKS#okta"))
 case(ADMIN, "lambda:InvokeFunction", OTHER_FUNCTION, CONSOLE, ALLOWED, "other functions are not its business")
+
+case = group("Who says whose a user profile is", scp=True)
+case(PROVISIONER, MAKE, ALICE, SAGEMAKER_API, ALLOWED, "the broker, as it makes it", keys=marked())
+case(PROVISIONER, TAG, ALICE, SAGEMAKER_API, ALLOWED, "with its tags", keys=WHILE_MAKING)
+case(WORKLOAD_PROVISIONER, MAKE, CAROL, SAGEMAKER_API, ALLOWED, "in other accounts, too", keys=marked())
+case(DEPLOY, TAG, ALICE, CONSOLE, ALLOWED, "the deployer, where it has to be put right", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(STACKSETS, TAG, ALICE, CONSOLE, ALLOWED, "by StackSets as well", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(ADMIN, TAG, BOB, CONSOLE, REFUSED, "nobody hands Bob's profile to somebody else", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(ADMIN, TAG, BOB, CONSOLE, REFUSED, "nor says that another issuer's users have it", keys={"aws:TagKeys": ["latchkey:issuer"]})
+case(ADMIN, TAG, BOB, CONSOLE, REFUSED, "not among other tags either", keys={"aws:TagKeys": ["team", "latchkey:subject"]})
+case(ADMIN, MAKE, BOB, CONSOLE, REFUSED, "nor makes one that the broker would open", keys=marked())
+case(ADMIN, "sagemaker:DeleteTags", BOB, CONSOLE, REFUSED, "nor takes it from its user", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(OPERATES, TAG, BOB, CONSOLE, REFUSED, "those who write grants do not, either", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(ISSUER, TAG, BOB, OPEN_SAGEMAKER_API, REFUSED, "nor does the issuing role", keys={"aws:TagKeys": ["latchkey:subject"]})
+case(ADMIN, TAG, BOB, CONSOLE, ALLOWED, "other tags are not its business", keys={"aws:TagKeys": ["team"]})
+case(ADMIN, "sagemaker:DeleteTags", BOB, CONSOLE, ALLOWED, "neither set nor deleted", keys={"aws:TagKeys": ["team"]})
+case(ADMIN, MAKE, BOB, CONSOLE, ALLOWED, "and profiles without tags are made as before: the broker opens none of them at first login", keys={})
 
 case = group("What notebook instances have to be", scp=True)
 SOUND = {
@@ -577,6 +824,7 @@ case = group("Who publishes to the guardrails' topic", on="topic")
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:latchkey-guardrails"
 RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule"
 case(service("events"), "sns:Publish", TOPIC, NOWHERE, ALLOWED, "our rule", keys={"aws:SourceArn": f"{RULE}/latchkey-presigned-elsewhere"})
+case(service("events"), "sns:Publish", TOPIC, NOWHERE, ALLOWED, "that of profiles' tags", keys={"aws:SourceArn": f"{RULE}/latchkey-profile-tagged"})
 case(service("events"), "sns:Publish", TOPIC, NOWHERE, REFUSED, "another rule", keys={"aws:SourceArn": f"{RULE}/something-else"})
 case(service("s3"), "sns:Publish", TOPIC, NOWHERE, REFUSED, "another service", keys={"aws:SourceArn": f"{RULE}/latchkey-presigned-elsewhere"})
 

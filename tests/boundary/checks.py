@@ -43,11 +43,15 @@ def an_allow_does_not_rest_on_an_absent_key(world):
 
 @check
 def a_deny_holds_for_an_absent_key(world):
-    """`Null` and `ForAnyValue` are the exceptions, each beside a statement for the other half; ArnEquals names our own function."""
+    """
+    `Null` is the exception, beside a statement for the other half, and so are these statements: ArnEquals names our own function, and
+    a request without the key is none that the statement is about.
+    """
+    exceptions = ("NoNetworkInterfacesForTheCode", "ProfilesStayWhoseTheyAre")
     for where, _, statement in statements(world):
         if statement["Effect"] == "Deny":
             for operator in operators(statement):
-                if "Not" not in operator and operator != "Null" and statement.get("Sid") != "NoNetworkInterfacesForTheCode":
+                if "Not" not in operator and operator != "Null" and statement.get("Sid") not in exceptions:
                     yield f"{where}: a Deny rests on {operator}, which an absent key escapes"
 
 
@@ -62,9 +66,11 @@ def nobody_in_particular_is_let_in_with_a_condition_only(world):
 
 @check
 def no_action_is_a_wildcard_in_an_allow(world):
+    """But for what goes on inside of MLflow, on servers and apps that are named."""
     for where, _, statement in statements(world):
         for action in as_list(statement.get("Action", [])):
-            if statement["Effect"] == "Allow" and "*" in action and not action.startswith("kms:"):
+            mlflow = action == "sagemaker-mlflow:*" and all(":mlflow-" in resource for resource in as_list(statement["Resource"]))
+            if statement["Effect"] == "Allow" and "*" in action and not action.startswith("kms:") and not mlflow:
                 yield f"{where}: {action}"
 
 
@@ -211,17 +217,51 @@ def the_table_is_kept_and_encrypted(world):
         yield "it goes with the stack"
 
 
+def network_of(role):
+    """The network of a role with NetworkMethod vpc."""
+    (statement,) = (one for one in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] if one.get("Sid") == "OnlyFromOurNetwork")
+    return statement["Condition"]["StringNotEquals"]["Fn::If"][1]
+
+
 @check
-def the_issuing_roles_say_the_same(world):
-    """The role of template.yaml and that of deploy/workload-account.yaml, but for names and accounts."""
-    broker, workload = (world.stacks[name].template["Resources"]["IssuingRole"] for name in ("broker", "workload"))
-    same = json.dumps(broker, sort_keys=True)
-    renamed = json.dumps(workload, sort_keys=True)
-    vpcs = cloudformation.load("broker")["Resources"]["IssuingRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][3]["Condition"]["StringNotEquals"]["Fn::If"][1]
-    renamed = renamed.replace('{"aws:SourceVpc": {"Ref": "VpcIds"}}', json.dumps(vpcs, sort_keys=True))
-    renamed = renamed.replace('{"Ref": "BrokerRoleArn"}', '{"Fn::GetAtt": ["BrokerRole", "Arn"]}').replace('{"Ref": "ExternalId"}', '{"Ref": "IssuingRoleExternalId"}')
-    if same != renamed:
-        yield "they differ"
+def the_roles_of_both_templates_say_the_same(world):
+    """The roles of template.yaml and those of deploy/workload-account.yaml, but for names and accounts."""
+    for name in ("IssuingRole", "ProvisioningRole"):
+        broker, workload = (world.stacks[stack].template["Resources"][name] for stack in ("broker", "workload"))
+        vpcs = network_of(cloudformation.load("broker")["Resources"][name])
+        same = json.dumps(broker, sort_keys=True)
+        renamed = json.dumps(workload, sort_keys=True)
+        renamed = renamed.replace('{"aws:SourceVpc": {"Ref": "VpcIds"}}', json.dumps(vpcs, sort_keys=True))
+        renamed = renamed.replace('{"Ref": "BrokerRoleArn"}', '{"Fn::GetAtt": ["BrokerRole", "Arn"]}').replace('{"Ref": "ExternalId"}', '{"Ref": "IssuingRoleExternalId"}')
+        if same != renamed:
+            yield f"{name} differs"
+
+
+@check
+def the_provisioning_role_opens_and_ends_nothing(world):
+    for stack in ("broker", "workload"):
+        for name, document in world.identity(stack, "ProvisioningRole").items():
+            allowed = {action for statement in document["Statement"] if statement["Effect"] == "Allow" for action in as_list(statement["Action"])}
+            expected = {"sagemaker:CreateUserProfile", "sagemaker:AddTags", "sagemaker:DescribeUserProfile", "sagemaker:ListTags", "iam:PassRole"}
+            if allowed != expected:
+                yield f"{stack}, {name}: {sorted(allowed ^ expected)}"
+
+
+@check
+def names_that_others_count_on_are_the_roles_own(world):
+    """The function is given the provisioning role's ARN by name, and the guardrails pass over that name."""
+    variables = world.broker.resources["BrokerFunction"]["Properties"]["Environment"]["Variables"]
+    arn = world.broker.attribute("ProvisioningRole", "Arn")
+    if variables.get("LATCHKEY_PROVISION_ROLE_ARN") != arn:
+        yield f"LATCHKEY_PROVISION_ROLE_ARN is {variables.get('LATCHKEY_PROVISION_ROLE_ARN')}"
+    if variables.get("LATCHKEY_PROVISION_EXTERNAL_ID") != world.broker.parameters["IssuingRoleExternalId"]:
+        yield "LATCHKEY_PROVISION_EXTERNAL_ID is not what the role's trust asks for"
+    taken_on = [one for one in world.identity("broker", "BrokerRole")["broker"]["Statement"] if one.get("Sid") == "TakeOnIssuingRoles"]
+    # Within an account, the role's trust would do. An explicit list is what says which roles the function has.
+    if taken_on and arn not in taken_on[0]["Resource"]:
+        yield f"TakeOnIssuingRoles does not name {arn}"
+    if arn not in json.dumps(world.guardrails.resources["ProfileTagged"]["Properties"]["EventPattern"]):
+        yield f"ProfileTagged does not know {arn}"
 
 
 @check

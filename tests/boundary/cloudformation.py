@@ -6,6 +6,7 @@ tests look at have to be the ones that would be deployed.
 
 import copy
 import functools
+import hashlib
 import logging
 import os
 import pathlib
@@ -139,7 +140,7 @@ REFERENCES = {
     "AWS::ApiGateway::Stage": lambda r: r.property("StageName", r.name),
     "AWS::SNS::Topic": lambda r: f"arn:aws:sns:{REGION}:{r.account}:{r.property('TopicName', r.name)}",
     # An endpoint's id has a form, which other templates check.
-    "AWS::EC2::VPCEndpoint": lambda r: "vpce-" + r.name.encode().hex()[:8].ljust(17, "0"),
+    "AWS::EC2::VPCEndpoint": lambda r: "vpce-" + hashlib.sha256(r.name.encode()).hexdigest()[:17],
 }
 
 

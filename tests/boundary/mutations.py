@@ -102,6 +102,11 @@ def _(t):
     del endpoints_of(t)[2]
 
 
+@mutation("issuing role: the endpoints of MLflow and partner apps are not in the list")
+def _(t):
+    del endpoints_of(t)[3]
+
+
 @mutation("issuing role: aws:SourceVpc instead of aws:SourceVpce")
 def _(t):
     condition = statement(t, "broker", "IssuingRole", "OnlyFromOurNetwork")["Condition"]["StringNotEquals"]
@@ -121,6 +126,52 @@ def _(t):
 @mutation("issuing role: every notebook instance")
 def _(t):
     statement(t, "broker", "IssuingRole", "OpenNotebooks")["Resource"] = "*"
+
+
+@mutation("issuing role: every MLflow tracking server")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenMlflowServers")["Resource"] = "arn:*:sagemaker:*:*:mlflow-tracking-server/*"
+
+
+@mutation("issuing role: a tracking server whose name begins like a listed one")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenMlflowServers")["Resource"]["Fn::Split"][1]["Fn::Sub"][1]["Names"]["Fn::Join"][0] = "*,arn:*:sagemaker:*:*:mlflow-tracking-server/"
+
+
+@mutation("issuing role: every MLflow app")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenMlflowApps")["Resource"] = "arn:*:sagemaker:*:*:mlflow-app/*"
+
+
+@mutation("issuing role: every partner app")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenPartnerApps")["Resource"] = "arn:*:sagemaker:*:*:partner-app/*"
+
+
+@mutation("issuing role: MLflow's actions on whatever there is")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenMlflowServers")["Resource"] = "*"
+
+
+@mutation("issuing role: a URL for an MLflow app, and nothing that may be done with it")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenMlflowApps")["Action"].remove("sagemaker:CallMlflowAppApi")
+
+
+@mutation("issuing role: a URL for a partner app, and nothing that may be done with it")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenPartnerApps")["Action"].remove("sagemaker:CallPartnerAppApi")
+
+
+@mutation("issuing role: a notebook instance's state is not told")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenNotebooks")["Action"].remove("sagemaker:DescribeNotebookInstance")
+
+
+@mutation("issuing role: it makes profiles")
+def _(t):
+    statement(t, "broker", "IssuingRole", "OpenStudio")["Action"].append("sagemaker:CreateUserProfile")
+    statement(t, "network", "SageMakerApi", "IssuingRoles")["Action"].append("sagemaker:CreateUserProfile")
 
 
 @mutation("issuing role: every action of SageMaker's")
@@ -168,6 +219,152 @@ def _(t):
 @mutation("trust of the other account's issuing role: without external id")
 def _(t):
     del statement(t, "workload", "IssuingRole", "Broker")["Condition"]["StringEquals"]["sts:ExternalId"]
+
+
+@mutation("provisioning role: profiles that do not say whose they are")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "MakeProfiles")["Condition"]
+
+
+@mutation("provisioning role: profiles that say the issuer only")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "MakeProfiles")["Condition"]["Null"]["aws:RequestTag/latchkey:subject"]
+
+
+@mutation("provisioning role: profiles with any tag (ForAllValues over aws:TagKeys)")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "MakeProfiles")["Condition"] = {"ForAllValues:StringEquals": {"aws:TagKeys": ["latchkey:issuer", "latchkey:subject"]}}
+
+
+@mutation("provisioning role: it marks profiles that are there already")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "TagWhileMakingAlone")["Condition"]
+
+
+@mutation("provisioning role: it marks profiles by whatever other action (Null)")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "TagWhileMakingAlone")["Condition"] = {"Null": {"sagemaker:TaggingAction": "false"}}
+
+
+@mutation("provisioning role: it marks profiles that are there already (StringEqualsIfExists)")
+def _(t):
+    rename(statement(t, "broker", "ProvisioningRole", "TagWhileMakingAlone")["Condition"], "StringEquals", "StringEqualsIfExists")
+
+
+@mutation("provisioning role: it marks anything")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "TagWhileMakingAlone")["Resource"] = "*"
+
+
+@mutation("provisioning role: profiles in every domain")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "MakeProfiles")["Resource"] = "arn:*:sagemaker:*:*:user-profile/*"
+
+
+@mutation("provisioning role: any role of the account for a profile")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "PassExecutionRoles")["Resource"] = "*"
+
+
+@mutation("provisioning role: roles for any service")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "PassExecutionRoles")["Condition"]
+
+
+@mutation("provisioning role: one security group of the list makes the others good (ForAllValues)")
+def _(t):
+    rename(statement(t, "broker", "ProvisioningRole", "OnlyTheseSecurityGroups")["Condition"], "ForAnyValue:StringNotEquals", "ForAllValues:StringNotEquals")
+
+
+@mutation("provisioning role: the network condition is dropped")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "OnlyFromOurNetwork")["Condition"]
+
+
+@mutation("provisioning role: StringNotEquals becomes StringEquals in the Deny")
+def _(t):
+    rename(statement(t, "broker", "ProvisioningRole", "OnlyFromOurNetwork")["Condition"], "StringNotEquals", "StringEquals")
+
+
+@mutation("provisioning role: the Deny is for making profiles alone")
+def _(t):
+    one = statement(t, "broker", "ProvisioningRole", "OnlyFromOurNetwork")
+    del one["NotAction"]
+    one["Action"] = "sagemaker:CreateUserProfile"
+
+
+@mutation("provisioning role: the browsers' endpoints are in the list")
+def _(t):
+    condition = statement(t, "broker", "ProvisioningRole", "OnlyFromOurNetwork")["Condition"]["StringNotEquals"]
+    condition["Fn::If"][2]["aws:SourceVpce"] = {"Fn::Split": [",", {"Fn::Join": [",", [{"Fn::Join": [",", {"Ref": name}]} for name in ("SageMakerApiEndpointIds", "StudioEndpointIds")]]}]}
+
+
+@mutation("provisioning role: passing a role is tied to the network, which SageMaker may not tell")
+def _(t):
+    one = statement(t, "broker", "ProvisioningRole", "OnlyFromOurNetwork")
+    del one["NotAction"]
+    one["Action"] = "*"
+
+
+@mutation("provisioning role: it opens Studio")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "LookAtProfiles")["Action"].append("sagemaker:CreatePresignedDomainUrl")
+
+
+@mutation("provisioning role: it deletes tags")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "LookAtProfiles")["Action"].append("sagemaker:DeleteTags")
+
+
+@mutation("provisioning role of the other account: it marks profiles that are there already")
+def _(t):
+    del statement(t, "workload", "ProvisioningRole", "TagWhileMakingAlone")["Condition"]
+
+
+@mutation("provisioning role of the other account: it opens Studio")
+def _(t):
+    statement(t, "workload", "ProvisioningRole", "LookAtProfiles")["Action"].append("sagemaker:CreatePresignedDomainUrl")
+
+
+@mutation("trust of the provisioning role: without external id")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "Broker")["Condition"]["StringEquals"]["sts:ExternalId"]
+
+
+@mutation("trust of the provisioning role: StringEquals becomes StringEqualsIfExists")
+def _(t):
+    rename(statement(t, "broker", "ProvisioningRole", "Broker")["Condition"], "StringEquals", "StringEqualsIfExists")
+
+
+@mutation("trust of the provisioning role: for nobody in particular")
+def _(t):
+    del statement(t, "broker", "ProvisioningRole", "Broker")["Condition"]["Null"]
+
+
+@mutation("trust of the provisioning role: the whole account instead of the function's role")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "Broker")["Principal"] = {"AWS": {"Ref": "AWS::AccountId"}}
+
+
+@mutation("trust of the provisioning role: SageMaker may take it on")
+def _(t):
+    statement(t, "broker", "ProvisioningRole", "Broker")["Principal"] = {"Service": "sagemaker.amazonaws.com"}
+    del statement(t, "broker", "ProvisioningRole", "Broker")["Condition"]
+
+
+@mutation("trust of the other account's provisioning role: for nobody in particular")
+def _(t):
+    del statement(t, "workload", "ProvisioningRole", "Broker")["Condition"]["Null"]
+
+
+@mutation("function's role: the provisioning role is not among those that it takes on")
+def _(t):
+    del statement(t, "broker", "BrokerRole", "TakeOnIssuingRoles")["Resource"]["Fn::Split"][1]["Fn::Join"][1][1]
+
+
+@mutation("function: the provisioning role without its external id")
+def _(t):
+    del properties(t, "broker", "BrokerFunction")["Environment"]["Variables"]["LATCHKEY_PROVISION_EXTERNAL_ID"]
 
 
 @mutation("function's role: an action of SageMaker's")
@@ -254,6 +451,51 @@ def _(t):
     del statement(t, "network", "SageMakerApi", "IssuingRoles")["Condition"]["ArnLike"]
 
 
+@mutation("network: through the sagemaker.api endpoint, everybody makes profiles")
+def _(t):
+    del statement(t, "network", "SageMakerApi", "ProvisioningRoles")["Condition"]["ArnLike"]
+
+
+@mutation("network: through the sagemaker.api endpoint, provisioning roles of any account make profiles")
+def _(t):
+    del statement(t, "network", "SageMakerApi", "ProvisioningRoles")["Condition"]["StringEquals"]
+
+
+@mutation("network: through the sagemaker.api endpoint, everybody passes roles")
+def _(t):
+    del statement(t, "network", "SageMakerApi", "ExecutionRolesOfNewProfiles")["Condition"]["ArnLike"]
+
+
+@mutation("network: through the sagemaker.api endpoint, roles of any account are passed")
+def _(t):
+    del statement(t, "network", "SageMakerApi", "ExecutionRolesOfNewProfiles")["Condition"]["StringEquals"]["aws:PrincipalAccount"]
+
+
+@mutation("network: the sts endpoint does not lead to provisioning roles")
+def _(t):
+    del statement(t, "network", "Sts", "Broker")["Resource"][1]
+
+
+@mutation("network: the endpoint of tracking servers leads to any account's")
+def _(t):
+    statement(t, "network", "MlflowServer", "OurTrackingServers")["Resource"] = "arn:*:sagemaker:*:*:mlflow-tracking-server/*"
+
+
+@mutation("network: the endpoint of MLflow apps leads to any account's")
+def _(t):
+    statement(t, "network", "MlflowApp", "OurMlflowApps")["Resource"] = "arn:*:sagemaker:*:*:mlflow-app/*"
+
+
+@mutation("network: the endpoint of partner apps leads to any account's")
+def _(t):
+    statement(t, "network", "PartnerApp", "OurPartnerApps")["Resource"] = "arn:*:sagemaker:*:*:partner-app/*"
+
+
+@mutation("network: the endpoint of partner apps has no policy")
+def _(t):
+    del properties(t, "network", "PartnerApp")["PolicyDocument"]
+
+
 @mutation("network: the execute-api endpoint leads to any API")
 def _(t):
     statement(t, "network", "ExecuteApi", "OurApi")["Resource"] = "*"
@@ -274,6 +516,41 @@ def _(t):
 @mutation("organisation: partner applications are forgotten")
 def _(t):
     statement(t, "organization", "PresignPolicy", "ByIssuingRolesAlone")["Action"] = ["sagemaker:CreatePresigned*"]
+
+
+@mutation("organisation: MLflow apps open from anywhere")
+def _(t):
+    statement(t, "organization", "PresignPolicy", "OnlyFromOurNetwork")["Action"][1] = "sagemaker:CreatePresignedMlflowTrackingServerUrl"
+
+
+@mutation("organisation: anybody makes a role that is called like the provisioning role")
+def _(t):
+    statement(t, "organization", "PresignPolicy", "RolesStay")["Resource"].pop()
+
+
+@mutation("organisation: a tag of ours among others is passed over (ForAllValues)")
+def _(t):
+    rename(statement(t, "organization", "TablePolicy", "ProfilesStayWhoseTheyAre")["Condition"], "ForAnyValue:StringEquals", "ForAllValues:StringEquals")
+
+
+@mutation("organisation: the tag that names the issuer is forgotten")
+def _(t):
+    statement(t, "organization", "TablePolicy", "ProfilesStayWhoseTheyAre")["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"].pop(0)
+
+
+@mutation("organisation: anybody deletes the tags")
+def _(t):
+    statement(t, "organization", "TablePolicy", "ProfilesStayWhoseTheyAre")["Action"].remove("sagemaker:DeleteTags")
+
+
+@mutation("organisation: anybody makes a profile for somebody")
+def _(t):
+    statement(t, "organization", "TablePolicy", "ProfilesStayWhoseTheyAre")["Action"].remove("sagemaker:CreateUserProfile")
+
+
+@mutation("organisation: nobody sets the tags, the broker included")
+def _(t):
+    del statement(t, "organization", "TablePolicy", "ProfilesStayWhoseTheyAre")["Condition"]["ArnNotLike"]
 
 
 @mutation("organisation: IMDSv1 unless it is asked for (StringEquals 1)")
@@ -344,8 +621,8 @@ def noticed_by(change):
         return worlds[method]
 
     wrong = [f"{case}: {case.why}" for case, _, well in cases.decide(cases.CASES, world_of) if not well]
-    # That the two issuing roles differ would be noticed of any change to one of them, whatever it means.
-    others = [one for one in checks.CHECKS if one is not checks.the_issuing_roles_say_the_same]
+    # That the roles of the two templates differ would be noticed of any change to one of them, whatever it means.
+    others = [one for one in checks.CHECKS if one is not checks.the_roles_of_both_templates_say_the_same]
     return wrong + checks.findings(world_of("endpoint"), others)
 
 

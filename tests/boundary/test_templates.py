@@ -21,6 +21,9 @@ import mutations
 import world
 from cloudformation import ACCOUNT, REGION, ROOT, Stack, TemplateError
 
+# Where the policies of the issuing roles are.
+ISSUING = ("broker: IssuingRole, presign", "workload: IssuingRole, presign")
+
 ENVIRONMENT = {"AWS_DEFAULT_REGION": REGION, "PATH": "/usr/bin:/bin"}
 
 
@@ -99,8 +102,22 @@ class Linters(unittest.TestCase):
         ("UNKNOWN_CONDITION_FOR_ACTION", "sagemaker:VolumeKmsKeyArn", "organization: NotebookPolicy"): "younger than parliament's list of keys",
         ("RESOURCE_STAR", "ec2:", "broker: BrokerRole, broker"): "Lambda does not know beforehand which network interface it makes",
         ("RESOURCE_STAR", "sagemaker:", "network: endpoint SageMakerApi"): "who may ask is said; what for, the issuing role says",
+        ("RESOURCE_STAR", "iam:PassRole", "network: endpoint SageMakerApi"): "the same: which execution roles, the provisioning role says",
         ("RESOURCE_STAR", "kms:", "broker: key Key"): "in a key's policy * is that key",
         ("RESOURCE_STAR", "kms:", "guardrails: key Key"): "in a key's policy * is that key",
+        **{
+            ("RESOURCE_MISMATCH", "[{'action': 'sagemaker-mlflow:AccessUI', 'required_format': '*'}]", where): "AWS's list has no resource for it, and yet SageMaker's own role manager allows it on mlflow-tracking-server/* alone"
+            for where in (*ISSUING, "network: endpoint MlflowServer")
+        },
+        **{
+            ("UNKNOWN_ACTION", f"Unknown action {action}", where): "younger than parliament's list of actions"
+            for action, places in {
+                "sagemaker:CallMlflowAppApi": (*ISSUING, "network: endpoint MlflowApp"),
+                "sagemaker:CreatePresignedMlflowAppUrl": (*ISSUING, "network: endpoint MlflowApp", "network: endpoint SageMakerApi"),
+                "sagemaker:DescribeMlflowApp": (*ISSUING, "network: endpoint SageMakerApi"),
+            }.items()
+            for where in places
+        },
     }
 
     @staticmethod
@@ -136,6 +153,9 @@ class Linters(unittest.TestCase):
         for role, right, wrong in [
             ("IssuingRole", "StringNotEquals", "StringNotEqual"),
             ("IssuingRole", "sagemaker:DescribeDomain", "sagemaker:DescribeDomains"),
+            ("IssuingRole", "sagemaker:CallMlflowAppApi", "sagemaker:CallMLflowAppsApi"),
+            ("ProvisioningRole", "sagemaker:TaggingAction", "sagemaker:TagingAction"),
+            ("ProvisioningRole", "sagemaker:VpcSecurityGroupIds", "sagemaker:SecurityGroupIds"),
             ("BrokerRole", "dynamodb:LeadingKeys", "dynamodb:LeadingKey"),
             ("BrokerRole", "ForAnyValue:StringLike", "ForAnyValues:StringLike"),
         ]:
@@ -153,7 +173,7 @@ class Parameters(unittest.TestCase):
         "broker": lambda: world.BROKER | {name: "vpce-0123456789abcdef0" for name in world.ENDPOINTS} | {"SecurityGroupIds": "sg-0123456789abcdef0"},
         "network": lambda: world.NETWORK,
         "workload": lambda: world.WORKLOAD
-        | {name: "vpce-0123456789abcdef0" for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds", "StsEndpointIds")}
+        | {name: "vpce-0123456789abcdef0" for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds", "AppEndpointIds", "StsEndpointIds")}
         | {"BrokerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/latchkey-broker"},
         "guardrails": lambda: {"IssuingRoleArns": f"arn:aws:iam::{ACCOUNT}:role/latchkey-issuing"},
         "organization": lambda: {
@@ -166,6 +186,8 @@ class Parameters(unittest.TestCase):
             "NotebookSubnetIds": world.SUBNETS,
         },
     }
+
+    NOTHING = dict.fromkeys(("StudioDomainIds", "NotebookInstanceNames", "MlflowTrackingServerNames", "MlflowAppIds", "PartnerAppIds"), "")
 
     BAD = [
         ("broker", {"ExecuteApiEndpointIds": ""}, "at least one VPC endpoint"),
@@ -183,7 +205,26 @@ class Parameters(unittest.TestCase):
         ("broker", {"StudioDomainIds": "d-*"}, "A wildcard is no domain"),
         ("broker", {"NotebookInstanceNames": "*"}, "after three characters or more"),
         ("broker", {"NotebookInstanceNames": "a*"}, "after three characters or more"),
-        ("broker", {"StudioDomainIds": "", "NotebookInstanceNames": "", "WorkloadRoleArns": ""}, "nothing to open"),
+        ("broker", {"MlflowTrackingServerNames": "*"}, "after three characters or more"),
+        ("broker", {"MlflowTrackingServerNames": "ab*"}, "after three characters or more"),
+        ("broker", {"MlflowTrackingServerNames": "a*b"}, "at the end alone"),
+        ("broker", {"MlflowAppIds": "*"}, "ids of MLflow apps, without wildcards"),
+        ("broker", {"MlflowAppIds": "app-*"}, "ids of MLflow apps, without wildcards"),
+        ("broker", {"MlflowAppIds": "mlflow-app/app-7QX2ABCD3EFG"}, "ids of MLflow apps"),
+        ("broker", {"PartnerAppIds": "app-*"}, "without wildcards"),
+        ("broker", {"PartnerAppIds": "app-abcdefghij12"}, "12 capital letters and digits"),
+        ("broker", {"AppEndpointIds": "*"}, "a list of VPC endpoints"),
+        ("broker", {"AppEndpointIds": ""}, "no browser could open what MlflowTrackingServerNames"),
+        ("broker", {"AppEndpointIds": "", "MlflowTrackingServerNames": "", "MlflowAppIds": ""}, "no browser could open what"),
+        ("broker", {"AppEndpointIds": "", "MlflowTrackingServerNames": "", "PartnerAppIds": ""}, "no browser could open what"),
+        ("broker", {"AppEndpointIds": "", "MlflowAppIds": "", "PartnerAppIds": ""}, "no browser could open what"),
+        ("broker", {"AppEndpointIds": "", "NetworkMethod": "address", "AddressRanges": world.OFFICE}, "no browser could open what"),
+        ("broker", NOTHING | {"WorkloadRoleArns": "", "ProvisionExecutionRoleArns": ""}, "nothing to open"),
+        ("broker", {"ProvisionExecutionRoleArns": "*"}, "without wildcards"),
+        ("broker", {"ProvisionExecutionRoleArns": f"arn:aws:iam::{ACCOUNT}:role/*"}, "without wildcards"),
+        ("broker", {"ProvisionExecutionRoleArns": f"arn:aws:iam::{ACCOUNT}:user/x"}, "ARNs of IAM roles"),
+        ("broker", {"ProvisionSecurityGroupIds": "sg-*"}, "a list of security groups"),
+        ("broker", {"StudioDomainIds": "", "WorkloadRoleArns": ""}, "ProvisionExecutionRoleArns is for new profiles"),
         ("broker", {"WorkloadRoleArns": "arn:aws:iam::444455556666:role/*"}, "without wildcards"),
         ("broker", {"WorkloadRoleArns": "*"}, "without wildcards"),
         ("broker", {"IssuingRoleExternalId": ""}, "8 to 256"),
@@ -204,8 +245,16 @@ class Parameters(unittest.TestCase):
         ("network", {"AccountIds": "*"}, "at least one account"),
         ("network", {"ClientPrefixListId": "0.0.0.0/0"}, "a prefix list"),
         ("network", {"RouteTableIds": ""}, "RouteTableIds is empty"),
+        ("network", {"MlflowAppEndpoint": "no"}, "must be one of"),
         ("workload", {"BrokerRoleArn": "*"}, "one IAM role"),
-        ("workload", {"StudioDomainIds": "", "NotebookInstanceNames": ""}, "nothing to open"),
+        ("workload", NOTHING | {"ProvisionExecutionRoleArns": ""}, "nothing to open"),
+        ("workload", {"StudioDomainIds": ""}, "ProvisionExecutionRoleArns is for new profiles"),
+        ("workload", {"ProvisionExecutionRoleArns": f"arn:aws:iam::{ACCOUNT}:role/*"}, "without wildcards"),
+        ("workload", {"ProvisionSecurityGroupIds": "*"}, "a list of security groups"),
+        ("workload", {"MlflowTrackingServerNames": "*"}, "after three characters or more"),
+        ("workload", {"MlflowAppIds": "*"}, "without wildcards"),
+        ("workload", {"PartnerAppIds": "*"}, "without wildcards"),
+        ("workload", {"AppEndpointIds": ""}, "no browser could open what MlflowTrackingServerNames"),
         ("workload", {"NetworkMethod": "vpc"}, "VpcIds is empty"),
         ("workload", {"StsEndpointIds": ""}, "at least one VPC endpoint"),
         ("guardrails", {"IssuingRoleArns": ""}, "at least one ARN"),
@@ -271,14 +320,42 @@ class Deployment(unittest.TestCase):
     def test_what_private_dns_leaves_out_is_made_up_for(self):
         network = Stack(cloudformation.load("network"), world.NETWORK | {"PrivateDns": "false"}, facts=world.FACTS)
         names = {record["Name"]: record["AliasTarget"]["DNSName"] for record in network.of_type("AWS::Route53::RecordSet").values()}
-        self.assertEqual(set(names), {f"*.studio.{REGION}.sagemaker.aws", f"*.notebook.{REGION}.sagemaker.aws"})
-        self.assertTrue(names[f"*.studio.{REGION}.sagemaker.aws"].startswith(network.outputs["StudioEndpointIds"]))
+        expected = {
+            f"*.studio.{REGION}.sagemaker.aws": "Studio",
+            f"*.notebook.{REGION}.sagemaker.aws": "Notebook",
+            f"*.{REGION}.experiments.sagemaker.aws": "MlflowServer",
+            f"{REGION}.experiments.sagemaker.aws": "MlflowServer",
+            f"*.mlflow.sagemaker.{REGION}.app.aws": "MlflowApp",
+            f"mlflow.sagemaker.{REGION}.app.aws": "MlflowApp",
+            f"*.partner-app.{REGION}.sagemaker.aws": "PartnerApp",
+        }
+        self.assertEqual({name: target.split("-abcd.")[0] for name, target in names.items()}, {name: network.reference(endpoint) for name, endpoint in expected.items()})
+        zones = {zone["Name"] for zone in network.of_type("AWS::Route53::HostedZone").values()}
+        self.assertEqual(zones, {name.removeprefix("*.") for name in expected})
+        # And the names are those that operators are told to forward.
+        document = read("docs/deploy.md")
+        for name in expected:
+            if name.startswith("*."):
+                self.assertIn(f"`{name.replace(REGION, '<region>')}`", document)
         self.assertEqual({}, world.deployed().network.of_type("AWS::Route53::HostedZone"))
         dns = {name: endpoint.get("PrivateDnsEnabled") for name, endpoint in network.of_type("AWS::EC2::VPCEndpoint").items()}
-        self.assertEqual(dns, {"ExecuteApi": "false", "SageMakerApi": "false", "Studio": "false", "Notebook": "false", "Sts": "false", "DynamoDb": None})
+        interfaces = ("ExecuteApi", "SageMakerApi", "Studio", "Notebook", "MlflowServer", "MlflowApp", "PartnerApp", "Sts")
+        self.assertEqual(dns, dict.fromkeys(interfaces, "false") | {"DynamoDb": None})
+
+    def test_the_endpoints_of_apps_are_made_on_request(self):
+        apps = ("MlflowServer", "MlflowApp", "PartnerApp")
+        plain = {name: value for name, value in world.NETWORK.items() if value != "create"}
+        self.assertNotIn("AppEndpointIds", Stack(cloudformation.load("network"), plain, facts=world.FACTS).outputs)
+        for wanted in (apps[:1], apps[1:2], apps[2:], apps[:2], apps):
+            with self.subTest(wanted):
+                network = Stack(cloudformation.load("network"), plain | {f"{name}Endpoint": "create" for name in wanted}, facts=world.FACTS)
+                self.assertEqual(network.outputs["AppEndpointIds"].split(","), [network.reference(name) for name in wanted])
+        services = {name: world.deployed().network.resources[name]["Properties"]["ServiceName"] for name in apps}
+        self.assertEqual(services, {name: f"aws.sagemaker.{REGION}.{service}" for name, service in zip(apps, ("experiments", "mlflow", "partner-app"), strict=True)})
 
     def test_what_is_there_already_is_not_made(self):
-        switches = ("ExecuteApiEndpoint", "SageMakerApiEndpoint", "StudioEndpoint", "NotebookEndpoint", "StsEndpoint", "DynamoDbEndpoint", "Resolver")
+        switches = [name for name, parameter in cloudformation.load("network")["Parameters"].items() if parameter.get("AllowedValues") == ["create", "existing"]]
+        self.assertEqual(len(switches), 10)
         network = Stack(cloudformation.load("network"), world.NETWORK | dict.fromkeys(switches, "existing"), facts=world.FACTS)
         self.assertEqual({}, network.of_type("AWS::EC2::VPCEndpoint"))
         self.assertEqual(set(network.outputs), {"SecurityGroupIds", "ServiceSecurityGroupId"})
@@ -294,7 +371,14 @@ class Deployment(unittest.TestCase):
         variables = function["Environment"]["Variables"]
         source = read("functions/broker/src/config.rs")
         known = set(re.findall(r'"(LATCHKEY_[A-Z_]+)"', source[source.index("pub const VARIABLES") : source.index("/// Says in the log")]))
+        # The deployment in world.py makes profiles. One that does not has neither of them.
+        provisioning = {"LATCHKEY_PROVISION_ROLE_ARN", "LATCHKEY_PROVISION_EXTERNAL_ID"}
         self.assertEqual(known, {name for name in variables if name.startswith("LATCHKEY_")})
+        plain = Stack(cloudformation.load("broker"), Parameters.GOOD["broker"]() | {"ProvisionExecutionRoleArns": ""}, facts=world.FACTS)
+        self.assertEqual(set(variables) - set(plain.resources["BrokerFunction"]["Properties"]["Environment"]["Variables"]), provisioning)
+        self.assertNotIn("ProvisioningRole", plain.resources)
+        self.assertNotIn("ProvisioningRoleArn", plain.outputs)
+        self.assertNotIn("latchkey-provisioning", json.dumps(plain.resources["BrokerRole"]).replace(f"{world.WORKLOAD_ACCOUNT}:role/latchkey-provisioning", ""))
         self.assertEqual({name for name in variables if not name.startswith("LATCHKEY_")}, {f"AWS_ENDPOINT_URL_{name}" for name in ("DYNAMODB", "SAGEMAKER", "STS")})
         self.assertTrue(all(isinstance(value, (str, int)) for value in variables.values()))
         refresher = world.deployed().broker.resources["RefresherFunction"]["Properties"]["Environment"]["Variables"]
@@ -320,6 +404,11 @@ class Deployment(unittest.TestCase):
             {"Posture": "off"},
             {"StudioDomainIds": ""},
             {"NotebookInstanceNames": "", "NotebookEndpointIds": ""},
+            {"MlflowTrackingServerNames": "", "MlflowAppIds": "", "PartnerAppIds": "", "AppEndpointIds": ""},
+            {"MlflowAppIds": "", "PartnerAppIds": ""},
+            {"AppEndpointIds": "", "NetworkMethod": "vpc"},
+            {"ProvisionExecutionRoleArns": "", "ProvisionSecurityGroupIds": ""},
+            {"ProvisionSecurityGroupIds": ""},
             {"WorkloadRoleArns": ""},
             {"RefreshKeys": "false"},
             {"ReservedConcurrency": "0"},
@@ -333,6 +422,28 @@ class Deployment(unittest.TestCase):
                     for policy in role.get("Policies", []):
                         self.assertNotIn('""', json.dumps(policy), "an empty name in a list")
                         Linters().excused(f"broker: {name}, {policy['PolicyName']}", policy["PolicyDocument"])
+
+    def test_each_kind_by_itself_is_enough(self):
+        """And the issuing role has actions for the kinds that are on, and no other."""
+        kinds = {
+            "StudioDomainIds": ("d-research12345", {"OpenStudio", "LookAtStudio"}),
+            "NotebookInstanceNames": ("research-*", {"OpenNotebooks"}),
+            "MlflowTrackingServerNames": ("research-*", {"OpenMlflowServers"}),
+            "MlflowAppIds": (world.MLFLOW_APP, {"OpenMlflowApps"}),
+            "PartnerAppIds": (world.PARTNER_APP, {"OpenPartnerApps"}),
+        }
+        off = Parameters.NOTHING | {"ProvisionExecutionRoleArns": ""}
+        for parameter, (value, sids) in kinds.items():
+            for template, more in (("broker", {"WorkloadRoleArns": ""}), ("workload", {})):
+                with self.subTest(template, parameter=parameter):
+                    stack = Stack(cloudformation.load(template), Parameters.GOOD[template]() | off | more | {parameter: value}, facts=world.FACTS)
+                    self.assertNotIn("ProvisioningRole", stack.resources)
+                    (policy,) = stack.resources["IssuingRole"]["Properties"]["Policies"]
+                    self.assertEqual({statement["Sid"] for statement in policy["PolicyDocument"]["Statement"]}, sids | {"OnlyFromOurNetwork"})
+                    plain = Stack(cloudformation.load(template), Parameters.GOOD[template]() | off | more | {parameter: value, "Posture": "off"}, facts=world.FACTS)
+                    (policy,) = plain.resources["IssuingRole"]["Properties"]["Policies"]
+                    states = [action for statement in policy["PolicyDocument"]["Statement"] for action in statement["Action"] if action.startswith("sagemaker:Describe")]
+                    self.assertEqual(len(states), 1, "the state, whatever the posture")
 
 
 class Api(unittest.TestCase):
@@ -454,10 +565,37 @@ class Guardrails(unittest.TestCase):
             (cloudtrail("CreatePresignedMlflowAppUrl", self.ADMIN), True, "MLflow applications"),
             (cloudtrail("CreatePartnerAppPresignedUrl", self.ADMIN), True, "partner applications"),
             (cloudtrail("CreatePresignedDomainUrl", self.ADMIN, errorCode="AccessDenied"), True, "a try that was refused"),
+            (cloudtrail("CreatePresignedDomainUrl", assumed(f"arn:aws:iam::{ACCOUNT}:role/latchkey-provisioning")), True, "the provisioning role, which opens nothing"),
             (cloudtrail("DescribeDomain", self.ADMIN), False, "something else"),
             (cloudtrail("CreatePresignedDomainUrl", self.ADMIN) | {"source": "aws.s3"}, False, "another service"),
         ]
         answers = self.matches("PresignedElsewhere", [event for event, _, _ in cases])
+        self.assertEqual([(what, matched) for _, matched, what in cases], [(what, answer) for (_, _, what), answer in zip(cases, answers, strict=True)])
+
+    def test_tags_that_say_whose_a_profile_is_are_told(self):
+        provisioning = assumed(f"arn:aws:iam::{ACCOUNT}:role/latchkey-provisioning")
+        tags = [{"key": "team", "value": "x"}, {"key": "latchkey:subject", "value": "alice"}]
+        profile = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/{world.DOMAIN}/bob"
+
+        def change(name, identity, **parameters):
+            return cloudtrail(name, identity, requestParameters=parameters)
+
+        cases = [
+            (change("CreateUserProfile", provisioning, tags=tags), False, "the broker"),
+            (change("CreateUserProfile", self.ADMIN, tags=tags), True, "a profile that says it is Alice's"),
+            (change("CreateUserProfile", self.ISSUING, tags=tags), True, "the issuing role makes none"),
+            (change("AddTags", self.ADMIN, resourceArn=profile, tags=tags), True, "a profile handed to Alice"),
+            (change("AddTags", self.USER, resourceArn=profile, tags=tags[1:]), True, "by a user, who has no session issuer"),
+            (change("AddTags", self.ADMIN, resourceArn=profile, tags=[{"key": "latchkey:issuer", "value": "okta"}]), True, "the issuer"),
+            (change("DeleteTags", self.ADMIN, resourceArn=profile, tagKeys=["team", "latchkey:subject"]), True, "a profile taken from Alice"),
+            (change("AddTags", assumed(f"arn:aws:iam::{world.WORKLOAD_ACCOUNT}:role/latchkey-provisioning"), tags=tags), True, "another account's role"),
+            (cloudtrail("AddTags", self.ADMIN, requestParameters={"tags": tags}, errorCode="AccessDenied"), True, "a try that was refused"),
+            (change("AddTags", self.ADMIN, tags=tags[:1]), False, "another tag"),
+            (change("DeleteTags", self.ADMIN, tagKeys=["team"]), False, "another tag, deleted"),
+            (change("CreateUserProfile", self.ADMIN, domainId="d-x"), False, "a profile without tags"),
+            (change("CreateNotebookInstance", self.ADMIN, tags=tags), False, "nothing that anybody opens by it"),
+        ]
+        answers = self.matches("ProfileTagged", [event for event, _, _ in cases])
         self.assertEqual([(what, matched) for _, matched, what in cases], [(what, answer) for (_, _, what), answer in zip(cases, answers, strict=True)])
 
     def test_changes_of_notebook_instances_are_told(self):

@@ -21,6 +21,15 @@ OTHER_VPC = "vpc-0fedcba9876543210"
 SUBNETS = "subnet-0123456789abcdef0,subnet-0123456789abcdef1"
 DOMAIN = "d-research12345"
 WORKLOAD_DOMAIN = "d-risk123456789"
+TRACKING_SERVER = "experiments"
+MLFLOW_APP = "app-7QX2ABCD3EFG"
+PARTNER_APP = "app-ABCDEFGHIJ12"
+WORKLOAD_TRACKING_SERVER = "risk"
+WORKLOAD_MLFLOW_APP = "app-8RY3BCDE4FGH"
+WORKLOAD_PARTNER_APP = "app-BCDEFGHIJK23"
+EXECUTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/studio-research"
+WORKLOAD_EXECUTION_ROLE = f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/studio-risk"
+PROFILE_GROUPS = "sg-0123456789abcdef1,sg-0123456789abcdef2"
 OFFICE = "198.51.100.0/24"
 NOTEBOOK_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 EXTERNAL_ID = "external-id-of-the-broker"
@@ -38,22 +47,39 @@ NETWORK = {
     "ClientPrefixListId": "pl-0fedcba9876543210",
     "AccountIds": f"{ACCOUNT},{WORKLOAD_ACCOUNT}",
     "ApiId": "a1b2c3d4e5",
+    "MlflowServerEndpoint": "create",
+    "MlflowAppEndpoint": "create",
+    "PartnerAppEndpoint": "create",
 }
 
 BROKER = {
     "Issuers": '[{"id":"okta","preset":"okta","issuer":"https://bank.okta.com/oauth2/aus1","audiences":["api://latchkey"]}]',
     "StudioDomainIds": DOMAIN,
     "NotebookInstanceNames": "research-*",
+    "MlflowTrackingServerNames": f"{TRACKING_SERVER},shared-*",
+    "MlflowAppIds": MLFLOW_APP,
+    "PartnerAppIds": PARTNER_APP,
+    "ProvisionExecutionRoleArns": EXECUTION_ROLE,
+    "ProvisionSecurityGroupIds": PROFILE_GROUPS,
     "IssuingRoleExternalId": EXTERNAL_ID,
-    "WorkloadRoleArns": f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-issuing",
+    "WorkloadRoleArns": f"arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-issuing,arn:aws:iam::{WORKLOAD_ACCOUNT}:role/latchkey-provisioning",
     "VpcId": VPC,
     "SubnetIds": SUBNETS,
 }
 
-WORKLOAD = {"ExternalId": WORKLOAD_EXTERNAL_ID, "StudioDomainIds": WORKLOAD_DOMAIN, "NotebookInstanceNames": "risk-*"}
+WORKLOAD = {
+    "ExternalId": WORKLOAD_EXTERNAL_ID,
+    "StudioDomainIds": WORKLOAD_DOMAIN,
+    "NotebookInstanceNames": "risk-*",
+    "MlflowTrackingServerNames": WORKLOAD_TRACKING_SERVER,
+    "MlflowAppIds": WORKLOAD_MLFLOW_APP,
+    "PartnerAppIds": WORKLOAD_PARTNER_APP,
+    "ProvisionExecutionRoleArns": WORKLOAD_EXECUTION_ROLE,
+    "ProvisionSecurityGroupIds": PROFILE_GROUPS,
+}
 
 # Outputs of one template that are parameters of another, by the same name.
-ENDPOINTS = [f"{service}EndpointIds" for service in ("ExecuteApi", "SageMakerApi", "Studio", "Notebook", "Sts", "DynamoDb")]
+ENDPOINTS = [f"{service}EndpointIds" for service in ("ExecuteApi", "SageMakerApi", "Studio", "Notebook", "App", "Sts", "DynamoDb")]
 
 
 class World:
@@ -88,7 +114,7 @@ class World:
                 "DeployRoleArns": f"{DEPLOYER},arn:aws:iam::*:role/stacksets-exec-*",
                 "GrantRoleArns": OPERATOR,
                 "ApiId": "a1b2c3d4e5",
-                "EndpointIds": ",".join(endpoints[name] for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds")),
+                "EndpointIds": ",".join(endpoints[name] for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds", "AppEndpointIds")),
                 "AddressRanges": tied["AddressRanges"],
                 "VpcIds": VPC if method == "vpc" else "",
                 "NotebookKmsKeyArns": NOTEBOOK_KEY,

@@ -12,8 +12,10 @@ use latchkey_domain::entitlement::{self, Entitlement, SubjectRecord, Terms, Wish
 use latchkey_domain::fakes;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
-use latchkey_domain::names::{Region, RoleArn, TargetName};
-use latchkey_domain::ports::{Admission, Claim, GrantStore, RateLimit, Unavailable, UrlIssuer, UsageLedger};
+use latchkey_domain::names::{ExternalId, Region, RoleArn, TargetName};
+use latchkey_domain::ports::{Admission, Claim, GrantStore, ProfileKeeper, RateLimit, Unavailable, UrlIssuer, UsageLedger};
+use latchkey_domain::posture::NotReady;
+use latchkey_domain::provision::Profile;
 use latchkey_oidc::snapshot::{KeySnapshot, SnapshotStore};
 use tokio::time::Instant;
 
@@ -47,7 +49,7 @@ fn studio(profile: &str) -> Item {
 }
 
 fn terms() -> Terms {
-    Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, external_id: None, url_seconds: 30, session_seconds: 28800 }
+    Terms::in_region(Region::new("eu-central-1").unwrap())
 }
 
 /// What a record opens: the profile, or the reason for which nothing does.
@@ -406,6 +408,99 @@ pub async fn url_issuer<I: UrlIssuer>(issuer: &I, backstage: &impl Backstage) {
         backstage.make(Trouble::None);
         launch(&entitled(user, true, None), BUDGET).await.unwrap();
     }
+}
+
+/// What is known of a user profile, where profiles are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// The user's own, which is being made.
+    OwnPending,
+    /// The user's own, in service.
+    Own,
+    /// One without an owner.
+    Unowned,
+    /// Another user's.
+    Foreign,
+    /// What would tell fails.
+    Fails,
+    /// What would tell does not answer.
+    Hangs,
+}
+
+/// Arranges what a keeper of profiles finds.
+pub trait Cloakroom {
+    /// Arranges this for [`NEWCOMER`], in place of anything else.
+    fn arrange(&self, found: Found);
+}
+
+impl Cloakroom for fakes::ScriptedIssuer {
+    fn arrange(&self, found: Found) {
+        self.find_profile(match found {
+            Found::Nothing => Ok(Profile::Created),
+            Found::OwnPending => Ok(Profile::Own(Some(NotReady::new(Some("Pending"))))),
+            Found::Own => Ok(Profile::Own(None)),
+            Found::Unowned | Found::Foreign => Ok(Profile::Foreign),
+            Found::Fails | Found::Hangs => Err(Denial::unavailable(Reason("fake.trouble"))),
+        });
+    }
+}
+
+/// The profile that the suite has made.
+pub const NEWCOMER: &str = "newcomer";
+
+/// The contract of [`ProfileKeeper`]: the profile [`NEWCOMER`] of [`DOMAIN`], for the subject `jane` of the issuer `okta`, under the
+/// demo's provisioning role.
+///
+/// # Panics
+/// When it is broken.
+pub async fn profile_keeper<K: ProfileKeeper>(keeper: &K, cloakroom: &impl Cloakroom) {
+    let text = |value: &str| Value::S(value.to_owned());
+    let plan = Item::from([("execution_role_arn".to_owned(), text("arn:aws:iam::111122223333:role/studio-execution"))]);
+    let mut grant = studio(NEWCOMER);
+    grant.insert("domain_id".to_owned(), text(DOMAIN));
+    grant.insert("provision".to_owned(), Value::M(plan));
+    let terms = Terms {
+        provision_role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/latchkey-provisioning").unwrap()),
+        provision_external_id: Some(ExternalId::new("latchkey-demo-provisioning").unwrap()),
+        ..terms()
+    };
+    let entitled = |subject: &str| {
+        let principal = fakes::principal("okta", subject, None, NOW).unwrap();
+        let record = SubjectRecord::new(None, [("research".to_owned(), grant.clone())]);
+        entitlement::entitle(principal, &record, &Wish::default(), &terms, "111122223333", NOW).unwrap()
+    };
+    let jane = entitled("jane");
+    let ensure = async |budget: Duration| keeper.ensure_profile(&jane, jane.provisioning().unwrap(), budget).await;
+
+    for (found, profile) in [
+        (Found::Nothing, Profile::Created),
+        (Found::OwnPending, Profile::Own(Some(NotReady { state: "Pending".to_owned(), passes: true }))),
+        (Found::Own, Profile::Own(None)),
+        (Found::Unowned, Profile::Foreign),
+        (Found::Foreign, Profile::Foreign),
+    ] {
+        cloakroom.arrange(found);
+        let ensured = ensure(BUDGET).await.unwrap();
+        assert_eq!(ensured.profile, profile, "{found:?}");
+        assert_eq!(ensured.source_identity, Some(source_identity(jane.principal().identity())));
+        assert!(!ensured.aws_request_ids.is_empty(), "the record names the requests");
+    }
+    for found in [Found::Fails, Found::Hangs] {
+        for budget in [Duration::from_millis(100), Duration::from_millis(500)] {
+            cloakroom.arrange(found);
+            let begun = Instant::now();
+            let denial = ensure(budget).await.map(drop).unwrap_err();
+            let took = begun.elapsed();
+            assert!(took < budget + SLACK, "{found:?} took {took:?} of {budget:?}");
+            assert_eq!(denial.code, Code::Unavailable, "{found:?}");
+            assert!(denial.retry_after_seconds.is_some());
+        }
+    }
+    // Nothing of it stays.
+    cloakroom.arrange(Found::Own);
+    assert_eq!(ensure(BUDGET).await.unwrap().profile, Profile::Own(None));
 }
 
 /// What a loaded machine may add to a budget before a test calls it overrun.

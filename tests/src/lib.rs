@@ -6,6 +6,7 @@ pub mod emulator;
 pub mod moto;
 pub mod openid_provider;
 pub mod process;
+pub mod raw_table;
 pub mod stack;
 pub mod time_machine;
 pub mod tools;

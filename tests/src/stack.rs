@@ -104,8 +104,17 @@ impl World {
     /// When it is no grant, or cannot be written.
     pub fn grant(&self, issuer: &IssuerId, subject: &str, target: &str, profile: &str, more: &[(&str, &str)]) {
         let base = [("kind", "studio"), ("domain_id", "d-demoresearch"), ("user_profile_name", profile)];
-        let item: Item =
-            base.iter().chain(more).map(|&(name, value)| (name.to_owned(), latchkey_domain::item::Value::S(value.to_owned()))).collect();
+        let attributes: serde_json::Map<_, _> =
+            base.iter().chain(more).map(|&(name, value)| (name.to_owned(), Value::from(value))).collect();
+        self.grant_item(issuer, subject, target, &attributes.into());
+    }
+
+    /// Writes a grant with these attributes: a JSON object.
+    ///
+    /// # Panics
+    /// When it is no grant, or cannot be written.
+    pub fn grant_item(&self, issuer: &IssuerId, subject: &str, target: &str, attributes: &Value) {
+        let item: Item = serde_json::from_value(attributes.clone()).unwrap();
         let grant = Grant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
         let identity = Identity { issuer: issuer.clone(), subject: Subject::new(subject).unwrap() };
         self.block_on(self.operator().put_grant(&identity, &grant, &annotation(), Expect::Anything)).unwrap();

@@ -152,7 +152,7 @@ fn every_request_is_valid_and_signed_right_in_every_configuration() {
     add_landings(&world);
     world.grant(
         &issuer(),
-        "demo-grace",
+        "visitor",
         "ireland",
         "Grace",
         &[("domain_id", "d-demoireland"), ("region", "eu-west-1"), ("external_id", "latchkey-demo")],
@@ -184,7 +184,7 @@ fn every_request_is_valid_and_signed_right_in_every_configuration() {
         assert_eq!(run.launch("dave", None).status(), 403);
         assert_eq!(run.launch("dave", Some(&json!({ "target": "research" }))).status(), 403);
         assert_eq!(run.emulator.invoke(&targets(&run.request_id(), &world.token("bob"))).status(), 200);
-        for subject in ["demo-grace", odd] {
+        for subject in ["visitor", odd] {
             assert_eq!(run.launch_with(&world.token_of(subject, None), None).status(), 200, "{:?}", run.emulator.records().last());
         }
     });
@@ -318,8 +318,9 @@ fn a_session_is_one_users_and_for_one_profile() {
         let assume_role = sent.one("AssumeRole");
         let mut members = form(assume_role);
         let policy: Value = serde_json::from_str(&members.remove("Policy").unwrap()).unwrap();
-        let allow = json!({ "Effect": "Allow", "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": [arn] });
-        assert_eq!(policy, json!({ "Version": "2012-10-17", "Statement": [allow] }));
+        let allow = |action: &str| json!({ "Effect": "Allow", "Action": action, "Resource": [arn] });
+        let statements = [allow("sagemaker:CreatePresignedDomainUrl"), allow("sagemaker:DescribeUserProfile")];
+        assert_eq!(policy, json!({ "Version": "2012-10-17", "Statement": statements }));
         let name = format!("local.demo-{user}");
         let expected = [
             ("Action", "AssumeRole"),
@@ -349,10 +350,10 @@ fn a_profile_with_capitals_is_named_in_both_spellings() {
     let world = World::start();
     add_region(&world);
     let ireland = [("domain_id", "d-demoireland"), ("region", "eu-west-1"), ("external_id", "latchkey-demo")];
-    world.grant(&issuer(), "demo-grace", "ireland", "Grace", &ireland);
+    world.grant(&issuer(), "visitor", "ireland", "Grace", &ireland);
     let run = Run::start(&world, &[]);
     world.clear_captured();
-    assert_eq!(run.launch_with(&world.token_of("demo-grace", None), None).status(), 200, "{:?}", run.emulator.records().last());
+    assert_eq!(run.launch_with(&world.token_of("visitor", None), None).status(), 200, "{:?}", run.emulator.records().last());
     let sent = Sent(world.captured());
     let policy: Value = serde_json::from_str(&form(sent.one("AssumeRole"))["Policy"]).unwrap();
     let arn = |profile: &str| format!("arn:aws:sagemaker:eu-west-1:111122223333:user-profile/d-demoireland/{profile}");

@@ -3,31 +3,30 @@
 //! The items are put by requests that are written out here, past the adapters and the SDK under them: what reads them has to
 //! agree with the contract and not only with what writes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_aws::grant_admin::GrantAdmin;
 use latchkey_aws::grant_store::Table;
 use latchkey_aws::role_session::SessionScope;
-use latchkey_aws::url_issuer::SageMaker;
+use latchkey_aws::sagemaker::SageMaker;
 use latchkey_domain::clock::SystemClock;
 use latchkey_domain::fakes;
-use latchkey_domain::item::{Item, Value};
-use latchkey_standin::aws::World as AwsWorld;
+use latchkey_domain::item::Item;
+use latchkey_domain::names::UserProfileName;
 use latchkey_standin::aws::policy::Policy;
+use latchkey_standin::aws::{Status, World as AwsWorld};
 use latchkey_standin::fault::Fault;
 use latchkey_standin::table::{Store, Table as Engine};
-use latchkey_tests::contracts::{self, Backstage, DOMAIN, MemorySnapshots, PROFILE, ROLE, Seed, Trouble};
+use latchkey_tests::contracts::{self, Backstage, Cloakroom, DOMAIN, Found, MemorySnapshots, NEWCOMER, PROFILE, ROLE, Seed, Trouble};
 use latchkey_tests::moto::Moto;
+use latchkey_tests::raw_table::RawTable;
 use latchkey_tests::stack::{World, clients};
-use serde_json::{Map, json};
 
 const TABLE: &str = "contracts";
 
 /// A DynamoDB, by its endpoint.
-struct Endpoint {
-    url: String,
-    agent: ureq::Agent,
-}
+struct Endpoint(Arc<RawTable>);
 
 impl Endpoint {
     /// With an empty table, as `latchkey dev` makes it, and the adapter over it.
@@ -43,48 +42,15 @@ impl Endpoint {
         });
         let clients = clients(&environment.unwrap());
         assert!(GrantAdmin::new(clients.dynamodb_for_operators(), TABLE).create_table().await.unwrap());
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        (Self { url: url.to_owned(), agent }, Table::new(clients.dynamodb(), TABLE))
+        (Self(Arc::new(RawTable::new(url, TABLE))), Table::new(clients.dynamodb(), TABLE))
     }
 }
 
 impl Seed for Endpoint {
-    async fn put(&self, pk: &str, sk: &str, mut item: Item) {
-        item.insert("pk".to_owned(), Value::S(pk.to_owned()));
-        item.insert("sk".to_owned(), Value::S(sk.to_owned()));
-        let body = json!({ "TableName": TABLE, "Item": attributes(&item) });
-        // Neither engine verifies a signature; both read the region out of it.
-        let authorization = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260131/eu-central-1/dynamodb/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature=0";
-        let request = self
-            .agent
-            .post(&self.url)
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", "DynamoDB_20120810.PutItem")
-            .header("x-amz-date", "20260131T120000Z")
-            .header("authorization", authorization);
+    async fn put(&self, pk: &str, sk: &str, item: Item) {
+        let (table, pk, sk) = (Arc::clone(&self.0), pk.to_owned(), sk.to_owned());
         // It blocks, so it goes where that is no harm.
-        let (status, text) = tokio::task::spawn_blocking(move || {
-            let mut answer = request.send(body.to_string()).unwrap();
-            (answer.status(), answer.body_mut().read_to_string().unwrap())
-        })
-        .await
-        .unwrap();
-        assert_eq!(status, 200, "{text}");
-    }
-}
-
-fn attributes(item: &Item) -> serde_json::Value {
-    item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect::<Map<_, _>>().into()
-}
-
-fn attribute(value: &Value) -> serde_json::Value {
-    match value {
-        Value::S(text) => json!({ "S": text }),
-        Value::N(number) => json!({ "N": number }),
-        Value::Bool(truth) => json!({ "BOOL": truth }),
-        Value::M(item) => json!({ "M": attributes(item) }),
-        Value::Other(name) => panic!("a suite puts nothing of type {name}"),
+        tokio::task::spawn_blocking(move || table.put(&pk, &sk, item)).await.unwrap();
     }
 }
 
@@ -167,6 +133,12 @@ mod fake {
         let issuer = fakes::ScriptedIssuer::default();
         contracts::url_issuer(&issuer, &issuer).await;
     }
+
+    #[tokio::test]
+    async fn profile_keeper() {
+        let keeper = fakes::ScriptedIssuer::default();
+        contracts::profile_keeper(&keeper, &keeper).await;
+    }
 }
 
 /// The stand-in's AWS, in trouble.
@@ -199,6 +171,43 @@ impl Backstage for AwsInTrouble<'_> {
             }),
         }
     }
+}
+
+impl Cloakroom for AwsInTrouble<'_> {
+    fn arrange(&self, found: Found) {
+        self.make(Trouble::None);
+        let aws = &self.world.stack.aws;
+        let is = |status: Status, tags: &[(&str, &str)]| {
+            let tags: Vec<_> = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            aws.change(|world| {
+                let domain = world.domain_mut(DOMAIN).unwrap();
+                let mut profile = domain.user_profile_mut(PROFILE).unwrap().clone();
+                profile.name = UserProfileName::new(NEWCOMER).unwrap();
+                (profile.status, profile.tags) = (status, tags);
+                domain.user_profiles.push(profile);
+            });
+        };
+        let own = [("latchkey:issuer", "okta"), ("latchkey:subject", "jane")];
+        match found {
+            Found::Nothing => {}
+            Found::OwnPending => is(Status::Pending, &own),
+            Found::Own => is(Status::InService, &own),
+            Found::Unowned => is(Status::InService, &[("team", "research")]),
+            Found::Foreign => is(Status::InService, &[("latchkey:issuer", "okta"), ("latchkey:subject", "joe")]),
+            Found::Fails => aws.inject("DescribeUserProfile", 100, &Fault::error(500, "InternalFailure")),
+            Found::Hangs => aws.inject("DescribeUserProfile", 100, &Fault::Delay(Duration::from_secs(60))),
+        }
+    }
+}
+
+/// The SageMaker adapter over the stand-in, whose function may take on the provisioning role.
+#[test]
+fn profile_keeper_over_the_stand_in() {
+    let world = World::start();
+    let whole = world.stack.aws.change(|aws| aws.clone());
+    let issuer = SageMaker::new(&clients(&world.environment(&[])), SessionScope::User, SystemClock::new());
+    world.block_on(contracts::profile_keeper(&issuer, &AwsInTrouble { world: &world, whole }));
+    world.block_on(async { drop(issuer) });
 }
 
 /// The SageMaker adapter over the stand-in, where the function's own role may make the suite's URLs too.

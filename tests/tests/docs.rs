@@ -10,7 +10,7 @@ use latchkey_api::route::Route;
 use latchkey_api::service::{AllowedEndpoints, Invocation, Service};
 use latchkey_api::{bearer, body, problem, route, service};
 use latchkey_domain::audit::{ALLOWED, AuditRecord};
-use latchkey_domain::broker::{self, Broker, Rules};
+use latchkey_domain::broker::{self, Broker, OwnProfiles, Rules};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial, Reason};
 use latchkey_domain::entitlement::{self, Terms};
@@ -53,7 +53,7 @@ fn reasons() -> BTreeSet<String> {
         service::REASONS,
         latchkey_aws::grant_store::REASONS,
         latchkey_aws::role_session::REASONS,
-        latchkey_aws::url_issuer::REASONS,
+        latchkey_aws::sagemaker::REASONS,
     ];
     let mut reasons: Vec<&str> = of_modules.into_iter().flatten().map(|reason| reason.0).collect();
     reasons.extend(TokenRefusal::ALL.iter().map(|refusal| refusal.as_str()));
@@ -282,11 +282,8 @@ impl Scene {
         ]);
         table.put("SUBJECT#okta#alice", "TARGET#research", grant);
         let terms = Terms {
-            region: Region::new("eu-central-1").unwrap(),
             role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/issuing").unwrap()),
-            external_id: None,
-            url_seconds: 30,
-            session_seconds: 28800,
+            ..Terms::in_region(Region::new("eu-central-1").unwrap())
         };
         let rules = Rules { terms, rate_limit: None, replay_guard: false };
         let broker = Broker {
@@ -296,6 +293,7 @@ impl Scene {
             clock,
             rules,
             posture: PostureGate::default(),
+            own_profiles: OwnProfiles::default(),
         };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into()]) };
         Self { service, tokens, table, issuer, sink, answers: Vec::new() }
@@ -477,7 +475,7 @@ fn the_schemas_lists_are_the_codes_lists() {
     let listed = |member: &str| schema["properties"][member]["enum"].clone();
     let codes: Vec<&str> = [ALLOWED].into_iter().chain(Code::ALL.map(Code::as_str)).collect();
     assert_eq!(listed("code"), json!(codes));
-    assert_eq!(listed("kind"), json!(Kind::ALL.map(Kind::as_str)));
+    assert_eq!(listed("kind"), json!(Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()));
     let reason = validator(&schema["properties"]["reason"]);
     for text in reasons() {
         assert!(reason.is_valid(&json!(text)), "{text}");
@@ -565,7 +563,7 @@ fn the_codes_are_the_services() {
     let api = OpenApi::read();
     let schemas = &api.0["components"]["schemas"];
     assert_eq!(schemas["Problem"]["properties"]["code"]["enum"], json!(Code::ALL.map(Code::as_str)));
-    assert_eq!(schemas["Kind"]["enum"], json!(Kind::ALL.map(Kind::as_str)));
+    assert_eq!(schemas["Kind"]["enum"], json!(Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>()));
     let bounds = |member: &str| {
         let schema = &schemas["Minted"]["properties"][member];
         (schema["minimum"].as_u64().unwrap(), schema["maximum"].as_u64().unwrap())

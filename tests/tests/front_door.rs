@@ -62,8 +62,8 @@ fn a_target_that_is_not_there_is_not_ready() {
     let alice = door.world.stack.user("alice").unwrap();
     let mut grant = alice.grants[0].clone();
     grant.name = TargetName::new("gone").unwrap();
-    let Target::Studio { user_profile_name, .. } = &mut grant.target;
-    *user_profile_name = UserProfileName::new("nobody").unwrap();
+    let Target::Studio(studio) = &mut grant.target else { panic!("alice has a Studio") };
+    studio.user_profile_name = UserProfileName::new("nobody").unwrap();
     let identity = latchkey_domain::identity::Identity { issuer: door.world.stack.issuer_id().clone(), subject: alice.subject.clone() };
     let put = async {
         let operator = door.world.operator();

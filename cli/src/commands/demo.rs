@@ -6,10 +6,11 @@ use anyhow::{Context as _, bail, ensure};
 use axum::body::Body;
 use axum::http::Request;
 use latchkey_domain::audit::AuditRecord;
+use latchkey_domain::target::Kind;
 use serde_json::{Value, json};
 
 use super::say;
-use crate::args::{DemoArgs, DemoKind};
+use crate::args::DemoArgs;
 use crate::embedded::{Embedded, Options};
 use crate::event::demo_token;
 use crate::http::{self, Answer};
@@ -21,9 +22,7 @@ use crate::http::{self, Answer};
 pub async fn run(args: DemoArgs, json: bool) -> anyhow::Result<ExitCode> {
     let embedded = Embedded::start(Options::default()).await?;
     let report = Report { json };
-    match args.kind {
-        DemoKind::Studio => launch(&embedded, &report).await?,
-    }
+    launch(&embedded, &report, args.kind).await?;
     refusal(&embedded, &report).await?;
     embedded.shutdown().await;
     Ok(ExitCode::SUCCESS)
@@ -54,13 +53,16 @@ impl Report {
     }
 }
 
-/// Asks the API as a portal does.
-async fn ask(embedded: &Embedded, user: &str) -> anyhow::Result<(Answer, AuditRecord)> {
+/// Asks the API as a portal does, for the target of that name or for the user's default.
+async fn ask(embedded: &Embedded, user: &str, target: Option<&str>) -> anyhow::Result<(Answer, AuditRecord)> {
     let token = demo_token(embedded.stack.idp.issuer(), user).await?;
     let request = Request::post(format!("{}/presigned-urls", embedded.api()))
         .header("authorization", format!("Bearer {token}"))
-        .header("accept", "application/json")
-        .body(Body::empty())?;
+        .header("accept", "application/json");
+    let request = match target {
+        Some(target) => request.header("content-type", "application/json").body(Body::from(json!({ "target": target }).to_string()))?,
+        None => request.body(Body::empty())?,
+    };
     let answer = http::send(request).await?;
     let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok()).context("the answer has no X-Request-Id")?;
     let record = embedded.decisions.of(id).context("the decision left no audit record")?;
@@ -71,10 +73,16 @@ fn text(value: Option<&String>) -> &str {
     value.map_or("", String::as_str)
 }
 
-async fn launch(embedded: &Embedded, report: &Report) -> anyhow::Result<()> {
-    report.heading("A launch. Alice has signed in; her portal asks for a URL with her token.");
-    let (answer, record) = ask(embedded, "alice").await?;
+/// A launch of one kind of target: Alice's Studio, or Frank's target of that name, who has one of each.
+async fn launch(embedded: &Embedded, report: &Report, kind: Kind) -> anyhow::Result<()> {
+    let (user, name, target) = match kind {
+        Kind::Studio => ("alice", "Alice", None),
+        Kind::Notebook | Kind::MlflowServer | Kind::MlflowApp | Kind::PartnerApp => ("frank", "Frank", Some(kind.as_str())),
+    };
+    report.heading(&format!("A launch. {name} has signed in; the portal asks for a URL with the user's token."));
+    let (answer, record) = ask(embedded, user, target).await?;
     ensure!(answer.status == 200, "the launch was refused: {} {}", record.code, record.reason.unwrap_or_default());
+    ensure!(record.kind == Some(kind.as_str()), "the launch was of another kind");
     report.step(
         "token accepted",
         &[("issuer", text(record.issuer_id.as_ref())), ("subject", text(record.subject.as_ref())), ("key", text(record.key_id.as_ref()))],
@@ -83,17 +91,18 @@ async fn launch(embedded: &Embedded, report: &Report) -> anyhow::Result<()> {
     report.step("role session opened", &[("role", text(record.role.as_ref())), ("source identity", text(record.source_identity.as_ref()))]);
     let body: Value = serde_json::from_str(&answer.body).context("the answer is not JSON")?;
     let url = body["url"].as_str().context("the answer has no URL")?;
-    let (shown, _) = url.split_once("token=").context("the URL has no token")?;
+    let (shown, _) = url.split_once('?').context("the URL has no token")?;
     let lives = format!("{} s; the session it opens: {} s", body["expires_in_seconds"], body["session_seconds"]);
-    report.step("URL minted", &[("url", &format!("{shown}token=(redacted)")), ("opens for", &lives)]);
+    report.step("URL minted", &[("url", &format!("{shown}?(redacted)")), ("opens for", &lives)]);
 
     let page = open(url).await?;
     ensure!(page.status == 200, "the URL does not open (status {})", page.status);
     let opened: Value = serde_json::from_str(&page.body).context("the page is not JSON")?;
-    let (domain, profile) = (opened["domain_id"].as_str().unwrap_or_default(), opened["user_profile_name"].as_str().unwrap_or_default());
-    let granted = record.resource_arn.as_deref().unwrap_or_default();
-    ensure!(granted.ends_with(&format!("user-profile/{domain}/{profile}")), "the URL opened {domain}/{profile}, not what was granted");
-    report.step("page opened, as the right profile", &[("domain", domain), ("profile", profile)]);
+    let opened = |member: &str| opened[member].as_str().unwrap_or_default();
+    let granted = text(record.resource_arn.as_ref());
+    ensure!(opened("resource_arn") == granted, "the URL opened {}, not {granted}", opened("resource_arn"));
+    ensure!(opened("source_identity") == text(record.source_identity.as_ref()), "the page is not the user's");
+    report.step("page opened, as was granted", &[("resource", granted), ("for", opened("source_identity"))]);
     ensure!(open(url).await?.status == 403, "the URL opened a second time");
     report.step("page closed: the stand-in opens a URL once", &[]);
     Ok(())
@@ -106,7 +115,7 @@ async fn open(url: &str) -> anyhow::Result<Answer> {
 async fn refusal(embedded: &Embedded, report: &Report) -> anyhow::Result<()> {
     report.heading("A refusal. Carol's token is as good as Alice's, but she has been suspended.");
     let calls = embedded.stack.aws.captured().len();
-    let (answer, record) = ask(embedded, "carol").await?;
+    let (answer, record) = ask(embedded, "carol", None).await?;
     let body: Value = serde_json::from_str(&answer.body).context("the answer is not JSON")?;
     if answer.status != 403 || record.code != "not-entitled" {
         bail!("carol was not refused as she must be: {} {}", answer.status, record.code);

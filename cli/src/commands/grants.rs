@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use latchkey_aws::grant_admin::{Annotation, Expect, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
+use latchkey_domain::grant::Grant;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::subject::Standing;
@@ -20,12 +21,19 @@ use crate::aws;
 /// What is not a grant, and whatever keeps the table from answering.
 pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        GrantsCommand::Put { key, new, by, grant } => {
+        GrantsCommand::Put { key, new, shared, by, grant } => {
             let (grant, item) = grant.read(key.target)?;
+            let identity = key.subject.identity();
             let annotation = Annotation { at: SystemClock::new().now(), by, note: note(&item), own: own_attributes(&item) };
             let expect = if new { Expect::Absent } else { Expect::Anything };
             let table = aws::table(&key.table.table).await?;
-            let replaced = table.put_grant(&key.subject.identity(), &grant, &annotation, expect).await?;
+            if !shared && grant.target.kind().is_personal() {
+                let owners = table.other_owners(&identity, &grant).await?;
+                if !owners.is_empty() {
+                    return Ok(owned(json, &grant, &owners));
+                }
+            }
+            let replaced = table.put_grant(&identity, &grant, &annotation, expect).await?;
             let done = if replaced.is_some() { "replaced" } else { "written" };
             report(json, json!({"target": grant.name.as_str(), "done": done}), &format!("{} {done}", grant.name));
             Ok(ExitCode::SUCCESS)
@@ -93,7 +101,7 @@ fn list_row(row: &Row, standing: Standing, json: bool) {
     let (issuer, subject) = row.identity.as_ref().map_or(("?", row.partition_key.as_str()), |id| (id.issuer.as_str(), id.subject.as_str()));
     if let Some(target) = row.target_name() {
         let state = state(row, standing);
-        let opens = row.grant().and_then(Result::ok).map(|grant| opens(&grant)).unwrap_or_default();
+        let opens = row.grant().and_then(Result::ok).map(|grant| grant.target.to_string()).unwrap_or_default();
         report(json, described(row, state), &format!("{issuer:<12} {subject:<28} {target:<20} {state:<10} {opens}"));
     } else if row.is_subject() {
         let state = match row.standing() {
@@ -102,13 +110,6 @@ fn list_row(row: &Row, standing: Standing, json: bool) {
             Some(Standing::Active) | None => "active",
         };
         report(json, described(row, state), &format!("{issuer:<12} {subject:<28} {:<20} {state}", "(the subject)"));
-    }
-}
-
-/// What a grant opens, in short.
-fn opens(grant: &latchkey_domain::grant::Grant) -> String {
-    match &grant.target {
-        latchkey_domain::target::Target::Studio { domain_id, user_profile_name } => format!("studio {domain_id}/{user_profile_name}"),
     }
 }
 
@@ -157,7 +158,7 @@ fn shown(row: &Row, state: &str) -> String {
 fn note(item: &Item) -> Option<String> {
     match item.get("note") {
         Some(Value::S(note)) => Some(note.clone()),
-        Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::Other(_)) | None => None,
+        Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::L(_) | Value::Other(_)) | None => None,
     }
 }
 
@@ -174,6 +175,30 @@ fn report(json: bool, value: serde_json::Value, text: &str) {
     } else {
         say(text);
     }
+}
+
+/// Says whose the door is already.
+fn owned(json: bool, grant: &Grant, owners: &[Row]) -> ExitCode {
+    let names: Vec<_> = owners
+        .iter()
+        .map(|row| {
+            let (issuer, subject) =
+                row.identity.as_ref().map_or(("?", row.partition_key.as_str()), |id| (id.issuer.as_str(), id.subject.as_str()));
+            json!({"issuer": issuer, "subject": subject, "target": row.target_name()})
+        })
+        .collect();
+    let mut text = format!("{} is not written: {} is somebody else's already", grant.name, grant.target);
+    for name in &names {
+        text.push_str(&format!(
+            "\n  {} {} (target {})",
+            name["issuer"].as_str().unwrap_or_default(),
+            name["subject"].as_str().unwrap_or_default(),
+            name["target"].as_str().unwrap_or_default()
+        ));
+    }
+    text.push_str("\n--shared writes it all the same.");
+    report(json, json!({"target": grant.name.as_str(), "done": "refused", "owners": names}), &text);
+    ExitCode::FAILURE
 }
 
 fn absent(json: bool, key: &GrantKey) -> ExitCode {

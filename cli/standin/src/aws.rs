@@ -1,18 +1,18 @@
-//! STS and SageMaker on one loopback port, told apart by what a request's signature is scoped to, and the Studio that a
-//! presigned URL opens.
+//! STS and SageMaker on one loopback port, told apart by what a request's signature is scoped to, and the pages that
+//! presigned URLs open, each at an address of its own below `localhost`.
 //!
 //! The stand-in is strict. It verifies every signature ([`crate::sigv4`]), holds members to the bounds and patterns of AWS's
 //! API model, refuses members that it does not know (AWS ignores them: a misspelt one would go unnoticed), honours
 //! lifetimes by the clock it is given, and evaluates role and session policies ([`policy`]). What exists is the [`World`].
 //!
-//! One deliberate difference: a URL opens once. AWS documents single use for MLflow's URLs, not for a domain's, so nothing
+//! One deliberate difference: a URL opens once. AWS documents single use for MLflow's URLs, not for the others, so nothing
 //! may rely on re-use, and nothing may rely on its absence either.
 
 mod error;
+mod pages;
 pub mod policy;
 mod sagemaker;
 mod sts;
-mod studio;
 mod world;
 
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +28,10 @@ use http::{HeaderValue, header};
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::names::{AccountId, Region, RoleArn};
 
-pub use self::world::{AuthMode, Caller, Credentials, Domain, NetworkAccess, Role, SourceIdentity, Status, UserProfile, World};
+pub use self::world::{
+    AuthMode, Caller, Credentials, Domain, ImdsVersion, MlflowApp, MlflowAppStatus, NetworkAccess, NotebookInstance, NotebookStatus,
+    PartnerApp, PartnerAppStatus, Role, SourceIdentity, Status, TrackingServer, TrackingServerStatus, UserProfile, World,
+};
 
 use self::error::{AwsError, Protocol, REQUEST_ID};
 use self::policy::{Policy, Verdict};
@@ -45,7 +48,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// How many temporary credentials, and how many URLs, are remembered; the oldest go first.
 const REMEMBERED: usize = 10_000;
 
-/// A running stand-in for STS, SageMaker and Studio. Dropped, it stops.
+/// A running stand-in for STS, SageMaker and what its URLs open. Dropped, it stops.
 pub struct Aws {
     state: Arc<State>,
     address: SocketAddr,
@@ -104,7 +107,8 @@ impl Aws {
     }
 
     /// The next `times` calls of `action` (as `AssumeRole`, `CreatePresignedDomainUrl`), once their signature is verified,
-    /// go wrong in this way. The pages are `OpenStudio`.
+    /// go wrong in this way. The pages are `OpenStudio`, `OpenNotebook`, `OpenMlflowServer`, `OpenMlflowApp` and
+    /// `OpenPartnerApp`.
     pub fn inject(&self, action: &str, times: usize, fault: &Fault) {
         self.state.faults.inject(action, times, fault);
     }
@@ -155,7 +159,7 @@ struct State {
     /// By access key id.
     sessions: Mutex<Remembered<Session>>,
     /// By the SHA-256 of the token in the URL.
-    openings: Mutex<Remembered<studio::Opening>>,
+    openings: Mutex<Remembered<pages::Opening>>,
     captured: Mutex<Ring>,
     faults: Faults,
     clock: Arc<dyn Clock>,
@@ -269,7 +273,7 @@ fn date(now: Timestamp) -> Option<HeaderValue> {
 async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
     let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_studio = studio::is_below(host);
+    let address = pages::Address::read(host);
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return Answer::new(413, "text/plain", "The request is too large.\n".to_owned()).into_response(None);
     };
@@ -282,12 +286,12 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
     };
     let signed = Signed::parse(&parts.headers);
     let protocol = protocol(&wire, signed.as_ref().ok());
-    let action = if is_studio { "OpenStudio".to_owned() } else { action(&wire, protocol) };
+    let action = address.as_ref().map_or_else(|| action(&wire, protocol), |address| address.action().to_owned());
     let scoped = |part: fn(&Signed) -> &str| signed.as_ref().map(part).unwrap_or_default().to_owned();
     let number = lock(&state.captured).push(Captured {
         number: 0,
         at: state.clock.now(),
-        service: if is_studio { "studio".to_owned() } else { scoped(Signed::service) },
+        service: address.as_ref().map_or_else(|| scoped(Signed::service), |address| address.kind().to_owned()),
         action: action.clone(),
         method: wire.method.to_owned(),
         path: wire.path.to_owned(),
@@ -299,7 +303,7 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
         outcome: None,
     });
 
-    let (answer, error, fault) = if is_studio {
+    let (answer, error, fault) = if let Some(address) = &address {
         let fault = state.faults.next(&action).await;
         match &fault {
             Some(Fault::Error { status, code }) => {
@@ -310,7 +314,7 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
             Some(Fault::Delay(_) | Fault::Malformed | Fault::Body(_) | Fault::Truncated | Fault::WrongContentType)
             | Some(Fault::ForeignUrl(_))
             | None => {
-                let (answer, error) = studio::open(&state, host, &wire);
+                let (answer, error) = pages::open(&state, address, &wire);
                 (answer, error.map(str::to_owned), fault)
             }
         }

@@ -20,7 +20,8 @@ pub struct Captured {
     pub number: u64,
     /// When it came.
     pub at: Timestamp,
-    /// What its signature is scoped to, as `sts`, `sagemaker` or `dynamodb`; `studio` for a page; empty where nothing could be made out.
+    /// What its signature is scoped to, as `sts`, `sagemaker` or `dynamodb`; for a page the kind of what it is of, as `studio` or
+    /// `notebook`; empty where nothing could be made out.
     pub service: String,
     /// The call, as `AssumeRole`; empty where nothing could be made out.
     pub action: String,

@@ -35,7 +35,7 @@ pub const VPC_ENDPOINT_ID: &str = "vpce-0dev";
 pub struct Ports {
     /// The OpenID issuer.
     pub idp: u16,
-    /// STS, SageMaker and Studio.
+    /// STS, SageMaker and what its URLs open.
     pub aws: u16,
     /// DynamoDB.
     pub table: u16,
@@ -99,7 +99,7 @@ pub enum StackError {
 pub struct Stack {
     /// The OpenID issuer.
     pub idp: Idp,
-    /// STS, SageMaker and Studio.
+    /// STS, SageMaker and what its URLs open.
     pub aws: Aws,
     /// The table's engine. It is empty: not even the table is there.
     pub table: Table,
@@ -109,6 +109,7 @@ pub struct Stack {
     credentials: Credentials,
     issuer_id: IssuerId,
     role_arn: RoleArn,
+    provision_role_arn: RoleArn,
 }
 
 impl Stack {
@@ -135,7 +136,17 @@ impl Stack {
         };
         let idp = Idp::start(idp, options.clock).await?;
         let issuer_id = IssuerId::new(ISSUER_ID)?;
-        Ok(Self { idp, aws, table, table_relay, users: demo.users, credentials: demo.function, issuer_id, role_arn: demo.issuing_role })
+        Ok(Self {
+            idp,
+            aws,
+            table,
+            table_relay,
+            users: demo.users,
+            credentials: demo.function,
+            issuer_id,
+            role_arn: demo.issuing_role,
+            provision_role_arn: demo.provisioning_role,
+        })
     }
 
     /// The demo's users, with what the table should say about each. The stack writes none of it.
@@ -187,6 +198,8 @@ impl Stack {
             ("LATCHKEY_VPC_ENDPOINT_IDS", VPC_ENDPOINT_ID.to_owned()),
             ("LATCHKEY_ROLE_ARN", self.role_arn.as_str().to_owned()),
             ("LATCHKEY_EXTERNAL_ID", demo::ISSUING_EXTERNAL_ID.to_owned()),
+            ("LATCHKEY_PROVISION_ROLE_ARN", self.provision_role_arn.as_str().to_owned()),
+            ("LATCHKEY_PROVISION_EXTERNAL_ID", demo::PROVISIONING_EXTERNAL_ID.to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

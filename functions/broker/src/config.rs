@@ -8,7 +8,7 @@ pub use latchkey_aws::environment::EnvironmentError as ConfigError;
 use latchkey_aws::grant_store::is_table_name;
 use latchkey_aws::role_session::SessionScope;
 use latchkey_domain::grant::{SESSION_SECONDS, URL_SECONDS};
-use latchkey_domain::names::{ExternalId, RoleArn};
+use latchkey_domain::names::{ExternalId, InvalidName, RoleArn};
 use latchkey_domain::ports::RateLimit;
 use latchkey_domain::posture::PostureMode;
 use latchkey_oidc::config::IssuerConfig;
@@ -27,6 +27,10 @@ pub struct Config {
     pub role_arn: Option<RoleArn>,
     /// `LATCHKEY_EXTERNAL_ID`
     pub external_id: Option<ExternalId>,
+    /// `LATCHKEY_PROVISION_ROLE_ARN`
+    pub provision_role_arn: Option<RoleArn>,
+    /// `LATCHKEY_PROVISION_EXTERNAL_ID`
+    pub provision_external_id: Option<ExternalId>,
     /// `LATCHKEY_SESSION_SCOPE`
     pub session_scope: SessionScope,
     /// `LATCHKEY_URL_SECONDS`
@@ -48,12 +52,14 @@ fn wrong(variable: &'static str, problem: impl Into<Cow<'static, str>>) -> Confi
 }
 
 /// Every variable that [`Config`] reads.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 14] = [
     "LATCHKEY_ISSUERS",
     "LATCHKEY_TABLE",
     "LATCHKEY_VPC_ENDPOINT_IDS",
     "LATCHKEY_ROLE_ARN",
     "LATCHKEY_EXTERNAL_ID",
+    "LATCHKEY_PROVISION_ROLE_ARN",
+    "LATCHKEY_PROVISION_EXTERNAL_ID",
     "LATCHKEY_SESSION_SCOPE",
     "LATCHKEY_URL_SECONDS",
     "LATCHKEY_SESSION_SECONDS",
@@ -83,18 +89,14 @@ impl Config {
 
         let issuers = required("LATCHKEY_ISSUERS")?;
         let issuers = latchkey_oidc::config::parse_issuers(&issuers).map_err(|error| wrong("LATCHKEY_ISSUERS", error.to_string()))?;
-        let role_arn = optional("LATCHKEY_ROLE_ARN")
-            .map(|arn| RoleArn::new(arn).map_err(|rule| wrong("LATCHKEY_ROLE_ARN", format!("is not {rule}"))))
-            .transpose()?;
-        let external_id = optional("LATCHKEY_EXTERNAL_ID")
-            .map(|id| ExternalId::new(id).map_err(|rule| wrong("LATCHKEY_EXTERNAL_ID", format!("is not {rule}"))))
-            .transpose()?;
         Ok(Self {
             issuers,
             table: table(required("LATCHKEY_TABLE")?)?,
             endpoints: endpoints(&required("LATCHKEY_VPC_ENDPOINT_IDS")?)?,
-            role_arn,
-            external_id,
+            role_arn: name("LATCHKEY_ROLE_ARN", optional("LATCHKEY_ROLE_ARN"), RoleArn::new)?,
+            external_id: name("LATCHKEY_EXTERNAL_ID", optional("LATCHKEY_EXTERNAL_ID"), ExternalId::new)?,
+            provision_role_arn: name("LATCHKEY_PROVISION_ROLE_ARN", optional("LATCHKEY_PROVISION_ROLE_ARN"), RoleArn::new)?,
+            provision_external_id: name("LATCHKEY_PROVISION_EXTERNAL_ID", optional("LATCHKEY_PROVISION_EXTERNAL_ID"), ExternalId::new)?,
             session_scope: match optional("LATCHKEY_SESSION_SCOPE").as_deref() {
                 None | Some("user") => SessionScope::User,
                 Some("role") => SessionScope::Role,
@@ -120,6 +122,14 @@ impl Config {
             },
         })
     }
+}
+
+fn name<T>(
+    variable: &'static str,
+    value: Option<String>,
+    parse: impl Fn(String) -> Result<T, InvalidName>,
+) -> Result<Option<T>, ConfigError> {
+    value.map(|value| parse(value).map_err(|rule| wrong(variable, format!("is not {rule}")))).transpose()
 }
 
 fn table(name: String) -> Result<String, ConfigError> {
@@ -186,6 +196,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.endpoints, AllowedEndpoints::These(vec!["vpce-0a".into()]));
         assert_eq!((config.role_arn, config.external_id, config.session_scope), (None, None, SessionScope::User));
+        assert_eq!((config.provision_role_arn, config.provision_external_id), (None, None));
         assert_eq!((config.url_seconds, config.session_seconds), (30, 28800));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 20, seconds: 60 }), false));
         assert_eq!((config.posture, config.log_level), (PostureMode::Off, LogLevel::default()));
@@ -197,6 +208,8 @@ mod tests {
             ("LATCHKEY_VPC_ENDPOINT_IDS", "vpce-0a, vpce-0b"),
             ("LATCHKEY_ROLE_ARN", "arn:aws:iam::111122223333:role/issuing"),
             ("LATCHKEY_EXTERNAL_ID", "ext-1"),
+            ("LATCHKEY_PROVISION_ROLE_ARN", "arn:aws:iam::111122223333:role/provisioning"),
+            ("LATCHKEY_PROVISION_EXTERNAL_ID", "ext-2"),
             ("LATCHKEY_SESSION_SCOPE", "role"),
             ("LATCHKEY_URL_SECONDS", "5"),
             ("LATCHKEY_SESSION_SECONDS", "43200"),
@@ -208,6 +221,8 @@ mod tests {
         .unwrap();
         assert_eq!(config.endpoints, AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]));
         assert_eq!(config.external_id, Some(ExternalId::new("ext-1").unwrap()));
+        assert_eq!(config.provision_role_arn.unwrap().role_name(), "provisioning");
+        assert_eq!(config.provision_external_id, Some(ExternalId::new("ext-2").unwrap()));
         assert_eq!((config.session_scope, config.url_seconds, config.session_seconds), (SessionScope::Role, 5, 43200));
         assert_eq!((config.rate_limit, config.replay_guard), (Some(RateLimit { urls: 1, seconds: 1 }), true));
         assert_eq!(config.posture, PostureMode::Enforce);
@@ -230,6 +245,8 @@ mod tests {
             ("LATCHKEY_VPC_ENDPOINT_IDS", &["", "*", "vpce-", "vpce-0a,", "vpce-*", "Any", "any,vpce-0a", "vpc-0a"]),
             ("LATCHKEY_ROLE_ARN", &["latchkey", "arn:aws:iam::111122223333:role/*"]),
             ("LATCHKEY_EXTERNAL_ID", &["x", "a b", "ext#1"]),
+            ("LATCHKEY_PROVISION_ROLE_ARN", &["on", "arn:aws:iam::111122223333:user/x"]),
+            ("LATCHKEY_PROVISION_EXTERNAL_ID", &["x", "a b"]),
             ("LATCHKEY_SESSION_SCOPE", &["User", "none"]),
             ("LATCHKEY_URL_SECONDS", &["4", "301", "-5", "5.0", "30s"]),
             ("LATCHKEY_SESSION_SECONDS", &["1799", "43201"]),

@@ -6,8 +6,8 @@ use latchkey_api::service::{AllowedEndpoints, Service};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::{self, Environment};
 use latchkey_aws::grant_store::Table;
-use latchkey_aws::url_issuer::SageMaker;
-use latchkey_domain::broker::{Broker, Rules};
+use latchkey_aws::sagemaker::SageMaker;
+use latchkey_domain::broker::{Broker, OwnProfiles, Rules};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::entitlement::Terms;
 use latchkey_domain::ports::AuditSink;
@@ -49,12 +49,20 @@ where
     if config.external_id.is_some() && config.role_arn.is_none() {
         tracing::warn!(variable = "LATCHKEY_EXTERNAL_ID", "nobody is told it: it is for LATCHKEY_ROLE_ARN, which is not set");
     }
+    if config.provision_external_id.is_some() && config.provision_role_arn.is_none() {
+        tracing::warn!(
+            variable = "LATCHKEY_PROVISION_EXTERNAL_ID",
+            "nobody is told it: it is for LATCHKEY_PROVISION_ROLE_ARN, which is not set"
+        );
+    }
     let table = Table::new(clients.dynamodb(), config.table);
     let rules = Rules {
         terms: Terms {
             region: environment.region.clone(),
             role_arn: config.role_arn,
             external_id: config.external_id,
+            provision_role_arn: config.provision_role_arn,
+            provision_external_id: config.provision_external_id,
             url_seconds: config.url_seconds,
             session_seconds: config.session_seconds,
         },
@@ -68,6 +76,7 @@ where
         clock,
         rules,
         posture: PostureGate::new(config.posture),
+        own_profiles: OwnProfiles::default(),
     };
     Ok(Live { service: Service { broker, sink, endpoints: config.endpoints }, clients })
 }

@@ -9,7 +9,7 @@ use latchkey_domain::audit::{Action, AuditRecord};
 use latchkey_domain::broker::{Broker, Call, OUT_OF_TIME, Trail, milliseconds};
 use latchkey_domain::clock::{Clock, Deadline};
 use latchkey_domain::decision::{Code, Denial, Reason};
-use latchkey_domain::ports::{AuditSink, Authenticator, GrantStore, UrlIssuer, UsageLedger};
+use latchkey_domain::ports::{AuditSink, Authenticator, GrantStore, ProfileKeeper, UrlIssuer, UsageLedger};
 
 use crate::bearer;
 use crate::body;
@@ -86,7 +86,7 @@ impl<A, S, U, C, K> Service<A, S, U, C, K>
 where
     A: Authenticator,
     S: GrantStore + UsageLedger,
-    U: UrlIssuer,
+    U: UrlIssuer + ProfileKeeper,
     C: Clock,
     K: AuditSink,
 {

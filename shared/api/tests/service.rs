@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use latchkey_api::response::ProxyResponse;
 use latchkey_api::service::{AllowedEndpoints, Invocation, Service};
 use latchkey_domain::audit::{Action, AuditRecord, Verdict};
-use latchkey_domain::broker::{Broker, Rules};
+use latchkey_domain::broker::{Broker, OwnProfiles, Rules};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial, Reason};
 use latchkey_domain::entitlement::Terms;
@@ -19,6 +19,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::{Region, RoleArn};
 use latchkey_domain::ports::{AuthenticationError, RateLimit, Unavailable};
 use latchkey_domain::posture::{Finding, Inspection, NotReady, PostureGate, PostureMode};
+use latchkey_domain::provision::Profile;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const TOKEN: &str = "canary.token.alice";
@@ -39,11 +40,9 @@ impl World {
         tokens.insert(TOKEN, Ok(fakes::principal("okta", "alice", Some("token-1"), NOW.plus_seconds(300)).unwrap()));
         table.put("SUBJECT#okta#alice", "TARGET#research", studio("d-abc", "alice"));
         let terms = Terms {
-            region: Region::new("eu-central-1").unwrap(),
             role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/issuing").unwrap()),
-            external_id: None,
-            url_seconds: 30,
-            session_seconds: 28800,
+            provision_role_arn: Some(RoleArn::new("arn:aws:iam::111122223333:role/provisioning").unwrap()),
+            ..Terms::in_region(Region::new("eu-central-1").unwrap())
         };
         let rules = Rules { terms, rate_limit: Some(RateLimit { urls: 2, seconds: 60 }), replay_guard: false };
         let broker = Broker {
@@ -53,6 +52,7 @@ impl World {
             clock: clock.clone(),
             rules,
             posture: PostureGate::default(),
+            own_profiles: OwnProfiles::default(),
         };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]) };
         Self { service, tokens, table, issuer, clock, sink }
@@ -437,6 +437,115 @@ fn a_token_that_the_gate_refused_stays_good() {
 }
 
 #[test]
+fn a_gate_looks_at_the_kinds_that_it_knows_alone() {
+    let world = gated(PostureMode::Enforce);
+    world.issuer.see(Ok(seen(&[Finding::RootAccess], None)));
+    let row = |kind: &str, name: &str, value: &str| {
+        Item::from([("kind".to_owned(), Value::S(kind.to_owned())), (name.to_owned(), Value::S(value.to_owned()))])
+    };
+    world.table.put("SUBJECT#okta#alice", "TARGET#research", row("notebook", "notebook_instance_name", "alice"));
+    world.refuses(&mint("{}"), 403, Code::TargetNotCompliant, "posture.not-compliant");
+    world.table.put("SUBJECT#okta#alice", "TARGET#research", row("mlflow-server", "tracking_server_name", "team"));
+    let (response, record) = world.audited(&mint("{}"));
+    assert_eq!((response.status(), record.findings), (200, vec![]));
+    assert_eq!(world.issuer.calls(), ["open_session", "inspect", "open_session", "presign"]);
+}
+
+#[test]
+fn a_notebooks_five_minutes_are_said() {
+    let world = World::new();
+    let row = [("kind", "notebook"), ("notebook_instance_name", "alice")];
+    world.table.put("SUBJECT#okta#alice", "TARGET#research", row.map(|(k, v)| (k.to_owned(), Value::S(v.to_owned()))).into());
+    let (response, record) = world.audited(&mint("{}"));
+    let body: serde_json::Value = serde_json::from_str(response.body()).unwrap();
+    assert_eq!((&body["expires_in_seconds"], &body["kind"], &body["session_seconds"]), (&300.into(), &"notebook".into(), &28800.into()));
+    assert_eq!(body["expires_at"], NOW.plus_seconds(300).rfc3339());
+    assert_eq!((record.url_seconds, record.kind), (Some(300), Some("notebook")));
+}
+
+/// The world with a grant that wants its profile to be made, without a limit on uses.
+fn provisioned() -> World {
+    let mut world = World::new();
+    world.service.broker.rules.rate_limit = None;
+    let plan = Item::from([("execution_role_arn".to_owned(), Value::S("arn:aws:iam::111122223333:role/studio".to_owned()))]);
+    let mut grant = studio("d-abc", "alice");
+    grant.insert("provision".to_owned(), Value::M(plan));
+    world.table.put("SUBJECT#okta#alice", "TARGET#research", grant);
+    world
+}
+
+#[test]
+fn a_profile_is_made_at_first_login() {
+    let world = provisioned();
+    world.issuer.find_profile(Ok(Profile::Created));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "provision.created");
+    assert_eq!(response.headers()["Retry-After"], "15");
+    assert!(response.body().contains(r#""state":"Pending""#), "{}", response.body());
+    let record = world.sink.records().pop().unwrap();
+    assert_eq!(record.provision_role.as_deref(), Some("arn:aws:iam::111122223333:role/provisioning"));
+    assert_eq!(record.source_identity.as_deref(), Some("okta.alice"));
+    assert_eq!(record.aws_request_ids.provision, ["profile-request"]);
+    assert!(record.durations_ms.provision.is_some());
+
+    world.issuer.find_profile(Ok(Profile::Own(Some(NotReady { state: "Pending".to_owned(), passes: true }))));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "provision.not-in-service");
+    assert_eq!(response.headers()["Retry-After"], "15");
+    world.issuer.find_profile(Ok(Profile::Own(Some(NotReady { state: "Failed".to_owned(), passes: false }))));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "provision.not-in-service");
+    assert!(!response.headers().contains_key("Retry-After"), "waiting does not help");
+    assert_eq!(world.issuer.calls(), ["ensure_profile"; 3], "nothing is opened before it is there");
+
+    world.issuer.find_profile(Ok(Profile::Own(None)));
+    let (response, record) = world.audited(&mint("{}"));
+    assert_eq!((response.status(), record.reason), (200, None));
+    // Seen a moment ago: it is not looked for again, for five minutes.
+    let (response, record) = world.audited(&mint("{}"));
+    assert_eq!((response.status(), record.provision_role), (200, None));
+    assert_eq!(world.issuer.calls()[3..], ["ensure_profile", "open_session", "presign", "open_session", "presign"]);
+    world.clock.advance(Duration::from_secs(300));
+    world.tokens.insert(TOKEN, Ok(fakes::principal("okta", "alice", None, NOW.plus_seconds(900)).unwrap()));
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    assert_eq!(world.issuer.calls()[8..], ["ensure_profile", "open_session", "presign"]);
+}
+
+#[test]
+fn somebody_elses_profile_is_never_taken_over() {
+    let world = provisioned();
+    world.issuer.find_profile(Ok(Profile::Foreign));
+    for _ in 0..2 {
+        let response = world.refuses(&mint("{}"), 403, Code::NotEntitled, "provision.foreign-profile");
+        assert!(!response.headers().contains_key("Retry-After"));
+    }
+    assert_eq!(world.issuer.calls(), ["ensure_profile"; 2]);
+    // What was seen to be alice's own says nothing of another user with the same grant.
+    world.issuer.find_profile(Ok(Profile::Own(None)));
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    let row = world.table.get("SUBJECT#okta#alice", "TARGET#research").unwrap();
+    world.table.put("SUBJECT#okta#mallory", "TARGET#research", row);
+    world.tokens.insert(TOKEN, Ok(fakes::principal("okta", "mallory", None, NOW.plus_seconds(300)).unwrap()));
+    world.issuer.find_profile(Ok(Profile::Foreign));
+    world.refuses(&mint("{}"), 403, Code::NotEntitled, "provision.foreign-profile");
+}
+
+#[test]
+fn a_profile_that_cannot_be_looked_for_is_not_opened() {
+    let world = provisioned();
+    world.issuer.find_profile(Err(Denial::unavailable(Reason("sts.timeout")).with_aws_request_id(Some("denied-1".into()))));
+    let response = world.refuses(&mint("{}"), 503, Code::Unavailable, "sts.timeout");
+    assert_eq!(response.headers()["Retry-After"], "5");
+    assert_eq!(world.sink.records().pop().unwrap().aws_request_ids.provision, ["denied-1"]);
+    assert_eq!(world.issuer.calls(), ["ensure_profile"]);
+}
+
+#[test]
+fn where_profiles_are_not_made_such_a_grant_opens_nothing() {
+    let mut world = provisioned();
+    world.service.broker.rules.terms.provision_role_arn = None;
+    world.refuses(&mint("{}"), 403, Code::NotEntitled, "provision.off");
+    assert!(world.issuer.calls().is_empty(), "no call to AWS");
+}
+
+#[test]
 fn without_a_record_there_is_no_url() {
     let world = World::new();
     world.sink.fail();
@@ -482,6 +591,7 @@ fn a_panic_is_answered_and_audited() {
         clock: broker.clock,
         rules: broker.rules,
         posture: broker.posture,
+        own_profiles: broker.own_profiles,
     };
     let service = Service { broker, sink: sink.clone(), endpoints };
     let event = mint("{}");

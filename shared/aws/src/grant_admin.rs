@@ -351,6 +351,47 @@ impl GrantAdmin {
         })
     }
 
+    /// The grants of other subjects that may open the same door as this one: nobody should get at somebody else's profile by
+    /// mistake. It reads the whole table, since rows are found by their subject alone, but of its rows only those of the same
+    /// domain or name come back.
+    ///
+    /// Rows that are no grants are passed over, as the broker passes them over. What is written while it reads may be missed.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn other_owners(&self, identity: &Identity, grant: &Grant) -> Result<Vec<Row>, AdminError> {
+        let partition_key = identity.partition_key();
+        let mut owners = Vec::new();
+        let mut next = None;
+        loop {
+            let mut scan = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .expression_attribute_names("#kind", "kind")
+                .expression_attribute_values(":kind", text(grant.target.kind().as_str()))
+                .expression_attribute_values(":subject", text("SUBJECT#"))
+                .set_exclusive_start_key(next);
+            let mut filter = "begins_with(pk, :subject) AND #kind = :kind".to_owned();
+            // The first attribute alone: the case of the second may not count.
+            if let Some((name, value)) = grant.target.attributes().first() {
+                filter.push_str(" AND #first = :first");
+                scan = scan.expression_attribute_names("#first", *name).expression_attribute_values(":first", text(*value));
+            }
+            let output = scan.filter_expression(filter).send().await?;
+            let rows = output.items.unwrap_or_default().into_iter().map(Row::from_attributes);
+            owners.extend(rows.filter(|row| {
+                row.partition_key != partition_key
+                    && row.grant().and_then(Result::ok).is_some_and(|other| other.may_open_the_same_door(grant))
+            }));
+            next = output.last_evaluated_key.filter(|key| !key.is_empty());
+            if next.is_none() {
+                return Ok(owners);
+            }
+        }
+    }
+
     /// Makes the table (keys `pk` and `sk`, on demand, TTL on `ttl`) and waits until it can be used; for
     /// development. A deployment's table comes from its template.
     ///

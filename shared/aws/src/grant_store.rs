@@ -10,7 +10,7 @@
 //! | uses in a window | `RATE#<issuer id>#<subject>` | `WINDOW#<first second>` |
 //! | used token | `TOKEN#<issuer id>#<jti>`, or `TOKEN-SHA256#<issuer id>#<hash>` for a long `jti` | `TOKEN` |
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -22,6 +22,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnC
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::entitlement::SubjectRecord;
 use latchkey_domain::grant::GRANT_SORT_KEY_PREFIX;
+use latchkey_domain::hex::lower_hex;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::Item;
 use latchkey_domain::names::TargetName;
@@ -220,7 +221,7 @@ impl UsageLedger for Table {
     ) -> Result<Claim, Unavailable> {
         let mut claim = [0; 16];
         aws_lc_rs::rand::fill(&mut claim).map_err(|_| Failure::new(Kind::NotSent, false).into_unavailable(reason))?;
-        let claim = hex(&claim);
+        let claim = lower_hex(&claim);
         let pk = token_key(identity, token_id);
         // Rounded up: a mark never ends before the token does.
         let until = until.unix_millis().saturating_add(999).div_euclid(1000);
@@ -275,16 +276,8 @@ fn token_key(identity: &Identity, token_id: &str) -> String {
     if token_id.len() <= LONGEST_PLAIN_TOKEN_ID {
         format!("TOKEN#{}#{token_id}", identity.issuer)
     } else {
-        format!("TOKEN-SHA256#{}#{}", identity.issuer, hex(&Sha256::digest(token_id)))
+        format!("TOKEN-SHA256#{}#{}", identity.issuer, lower_hex(&Sha256::digest(token_id)))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ fn from_attribute(value: AttributeValue) -> Value {
         AttributeValue::N(number) => Value::N(number),
         AttributeValue::Bool(truth) => Value::Bool(truth),
         AttributeValue::M(map) => Value::M(from_attributes(map)),
+        AttributeValue::L(list) => Value::L(list.into_iter().map(from_attribute).collect()),
         AttributeValue::B(_) => Value::Other("B"),
         AttributeValue::Bs(_) => Value::Other("BS"),
-        AttributeValue::L(_) => Value::Other("L"),
         AttributeValue::Ns(_) => Value::Other("NS"),
         AttributeValue::Null(_) => Value::Other("NULL"),
         AttributeValue::Ss(_) => Value::Other("SS"),
@@ -49,6 +49,7 @@ fn to_attribute(value: Value) -> Result<AttributeValue, Unwritable> {
         Value::N(number) => Ok(AttributeValue::N(number)),
         Value::Bool(truth) => Ok(AttributeValue::Bool(truth)),
         Value::M(item) => Ok(AttributeValue::M(to_attributes(item)?)),
+        Value::L(list) => Ok(AttributeValue::L(list.into_iter().map(to_attribute).collect::<Result<_, _>>()?)),
         Value::Other(name) => Err(Unwritable(name)),
     }
 }
@@ -81,6 +82,7 @@ mod tests {
             ("n".to_owned(), Value::N("12".to_owned())),
             ("b".to_owned(), Value::Bool(false)),
             ("m".to_owned(), Value::M(Item::from([("inner".to_owned(), Value::S(String::new()))]))),
+            ("l".to_owned(), Value::L(vec![Value::S("x".to_owned()), Value::L(vec![Value::Bool(true)])])),
         ]);
         assert_eq!(from_attributes(to_attributes(item.clone()).unwrap()), item);
     }
@@ -90,7 +92,6 @@ mod tests {
         for (value, name) in [
             (AttributeValue::B(Blob::new("x")), "B"),
             (AttributeValue::Bs(vec![]), "BS"),
-            (AttributeValue::L(vec![]), "L"),
             (AttributeValue::Ns(vec![]), "NS"),
             (AttributeValue::Null(true), "NULL"),
             (AttributeValue::Ss(vec![]), "SS"),

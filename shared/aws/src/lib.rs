@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`grant_store`] | `GrantStore`, `UsageLedger` | DynamoDB |
 //! | [`jwks_store`] | `latchkey_oidc`'s `SnapshotStore` | DynamoDB |
-//! | [`url_issuer`], [`role_session`] | `UrlIssuer` | SageMaker, STS |
+//! | [`sagemaker`], [`role_session`] | `UrlIssuer`, `ProfileKeeper` | SageMaker, STS |
 //! | [`grant_admin`] | none: what operators do to the table | DynamoDB |
 //!
 //! [`environment`] reads the `AWS_*` variables, [`clients`] makes the SDK's clients from them. No other crate names the SDK.
@@ -21,6 +21,7 @@
 //! | the rate limit's count, taking a mark back | 3 | only what certainly did nothing: throttles, no connection |
 //! | looking at a target | 2 | anything that may pass: it changes nothing |
 //! | `AssumeRole`, presigning | 2 | anything that may pass; a session or URL that nobody received opens nothing |
+//! | making a user profile | 2 | anything that may pass; a second one of that name cannot be made |
 //!
 //! A pause lies between attempts (50 ms, then doubled, with jitter, or what the service asks for). When what is left is too
 //! short for pause and attempt, the last failure is the answer.
@@ -39,4 +40,4 @@ pub mod grant_store;
 pub mod item;
 pub mod jwks_store;
 pub mod role_session;
-pub mod url_issuer;
+pub mod sagemaker;

@@ -15,6 +15,8 @@ use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::grant::URL_SECONDS;
 use latchkey_domain::names::{ExternalId, RoleArn};
 use latchkey_domain::ports::RoleSession;
+use latchkey_domain::provision::Provisioning;
+use latchkey_domain::target::Permission;
 use serde::Serialize;
 
 use crate::attempts::{self, Policy};
@@ -46,7 +48,7 @@ const ASSUME_ROLE: Policy = Policy { attempts: 2, each: Duration::from_millis(25
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SessionScope {
     /// Nobody: one session per user and resource, with the user as its `SourceIdentity` and a session policy that allows that
-    /// one resource; with the posture gate also to look at it. CloudTrail says who did what, and a bug in the broker cannot make
+    /// one resource; for the posture gate of Studio also its domain to be looked at. CloudTrail says who did what, and a bug in the broker cannot make
     /// a URL for anything else.
     #[default]
     User,
@@ -103,6 +105,25 @@ struct Key {
 struct UserKey {
     source_identity: String,
     resource_arn: String,
+    purpose: Purpose,
+}
+
+/// What a session is opened for: each has a session policy of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// Opening the target.
+    Opening,
+    /// Making the user profile.
+    Provisioning,
+}
+
+/// A session that is asked for.
+struct Wanted {
+    role: RoleArn,
+    external_id: Option<ExternalId>,
+    purpose: Purpose,
+    resource_arn: String,
+    permissions: Vec<Permission>,
 }
 
 struct Session {
@@ -115,7 +136,7 @@ struct Session {
 ///
 /// | cache | key | lifetime | bound |
 /// | --- | --- | --- | --- |
-/// | sessions | role, external id, and with [`SessionScope::User`] source identity and resource ARN | an hour less [`MARGIN_SECONDS`]; shorter when SageMaker refuses it | [`MAX_SESSIONS`], least recently used out |
+/// | sessions | role, external id, and with [`SessionScope::User`] source identity, resource ARN and purpose | an hour less [`MARGIN_SECONDS`]; shorter when SageMaker refuses it | [`MAX_SESSIONS`], least recently used out |
 ///
 /// Two requests that need the same new session at the same moment both open one; the later one is kept.
 pub struct RoleSessions<C> {
@@ -148,21 +169,60 @@ impl<C: Clock> RoleSessions<C> {
         let Some(role) = entitlement.role() else {
             return Ok(RoleSession { role_arn: None, source_identity: None, aws_request_id: None, credentials: SessionCredentials::own() });
         };
+        // The account is the role's own, so the function's does not matter.
+        let place = entitlement.place(role.account_id());
+        let wanted = Wanted {
+            role: role.clone(),
+            external_id: entitlement.external_id().cloned(),
+            purpose: Purpose::Opening,
+            resource_arn: entitlement.grant().target.resource_arn(place),
+            permissions: entitlement.grant().target.permissions(place, self.may_inspect),
+        };
+        self.open_wanted(entitlement, wanted, budget).await
+    }
+
+    /// The session for making the entitlement's user profile, under the role that does so.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_for_provisioning(
+        &self,
+        entitlement: &Entitlement,
+        provisioning: &Provisioning,
+        budget: Duration,
+    ) -> Result<RoleSession<SessionCredentials>, Denial> {
+        let resource_arn = entitlement.grant().target.resource_arn(entitlement.place(provisioning.role.account_id()));
+        let wanted = Wanted {
+            role: provisioning.role.clone(),
+            external_id: provisioning.external_id.clone(),
+            purpose: Purpose::Provisioning,
+            permissions: provisioning.permissions(resource_arn.clone()),
+            resource_arn,
+        };
+        self.open_wanted(entitlement, wanted, budget).await
+    }
+
+    async fn open_wanted(
+        &self,
+        entitlement: &Entitlement,
+        wanted: Wanted,
+        budget: Duration,
+    ) -> Result<RoleSession<SessionCredentials>, Denial> {
+        let Wanted { role, external_id, purpose, resource_arn, permissions } = wanted;
         let user = match self.scope {
-            SessionScope::User => Some(UserKey {
-                source_identity: source_identity(entitlement.principal().identity()),
-                // The account is the role's own, so the function's does not matter.
-                resource_arn: entitlement.resource_arn(role.account_id()),
-            }),
+            SessionScope::User => {
+                Some(UserKey { source_identity: source_identity(entitlement.principal().identity()), resource_arn, purpose })
+            }
             SessionScope::Role => None,
         };
-        let key = Key { role: role.clone(), external_id: entitlement.external_id().cloned(), user };
+        let key = Key { role, external_id, user };
         let cached = self.cache().get(&key, self.clock.now());
         let (session, aws_request_id) = match cached {
             Some(session) => (session, None),
             None => {
+                let own_name = |user: &UserKey| entitlement.grant().target.kind().ignores_case().then(|| user.resource_arn.clone());
                 let policy = match &key.user {
-                    Some(user) => Some(session_policy(&self.permissions(entitlement, role, &user.resource_arn))?),
+                    Some(user) => Some(session_policy(&permissions, own_name(user).as_deref())?),
                     None => None,
                 };
                 let (session, request_id) = self.assume(key, policy, budget).await?;
@@ -184,16 +244,6 @@ impl<C: Clock> RoleSessions<C> {
         if let Source::Role(session) = &credentials.0 {
             self.cache().remove(session);
         }
-    }
-
-    /// What a session for this may do: each action with its one resource.
-    fn permissions(&self, entitlement: &Entitlement, role: &RoleArn, resource_arn: &str) -> Vec<(&'static str, String)> {
-        let target = &entitlement.grant().target;
-        let mut permissions = vec![(target.presign_action(), resource_arn.to_owned())];
-        if self.may_inspect {
-            permissions.extend(target.inspect_permissions(entitlement.region(), role.account_id()));
-        }
-        permissions
     }
 
     async fn assume(&self, key: Key, policy: Option<String>, budget: Duration) -> Result<(Session, Option<String>), Denial> {
@@ -234,12 +284,12 @@ impl<C> fmt::Debug for RoleSessions<C> {
     }
 }
 
-/// A policy of one statement for each of these: this action on this resource, and nothing else. What a session may do is what
+/// A policy of one statement for each of these: these actions on this resource, and nothing else. What a session may do is what
 /// both this and the role's own policies allow.
 ///
-/// SageMaker compares profile names without case, and what ARN it then asks IAM about is not documented, so the ARN stands
-/// there as the grant has it and, where that differs, in lower case: both name the same profile.
-fn session_policy(permissions: &[(&str, String)]) -> Result<String, Denial> {
+/// SageMaker compares the names of some resources without case, and what ARN it then asks IAM about is not documented. So the
+/// ARN `in_any_case` stands there as the grant has it and, where that differs, in lower case: both name the same resource.
+fn session_policy(permissions: &[Permission], in_any_case: Option<&str>) -> Result<String, Denial> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
     struct Policy<'a> {
@@ -250,15 +300,25 @@ fn session_policy(permissions: &[(&str, String)]) -> Result<String, Denial> {
     #[serde(rename_all = "PascalCase")]
     struct Statement<'a> {
         effect: &'a str,
-        action: &'a str,
+        action: Actions<'a>,
         resource: Vec<Cow<'a, str>>,
     }
-    let statement = permissions.iter().map(|(action, resource_arn)| {
-        let lower_case = resource_arn.to_ascii_lowercase();
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Actions<'a> {
+        One(&'a str),
+        Several(&'a [&'a str]),
+    }
+    let statement = permissions.iter().map(|Permission { actions, resource_arn }| {
         let mut resource = vec![Cow::Borrowed(resource_arn.as_str())];
-        if lower_case != *resource_arn {
+        let lower_case = resource_arn.to_ascii_lowercase();
+        if in_any_case == Some(resource_arn) && lower_case != *resource_arn {
             resource.push(Cow::Owned(lower_case));
         }
+        let action = match actions.as_slice() {
+            [one] => Actions::One(one),
+            several => Actions::Several(several),
+        };
         Statement { effect: "Allow", action, resource }
     });
     let policy = Policy { version: "2012-10-17", statement: statement.collect() };
@@ -379,31 +439,61 @@ mod tests {
         assert!(cache.get(&key(0), NOW).is_none());
     }
 
+    fn permission(actions: &[&'static str], resource_arn: &str) -> Permission {
+        Permission { actions: actions.to_vec(), resource_arn: resource_arn.to_owned() }
+    }
+
     #[test]
-    fn the_session_policy_allows_one_action_on_one_resource() {
-        let arn = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane";
+    fn a_session_policy_allows_these_actions_on_these_resources() {
+        let role = "arn:aws:iam::123456789012:role/Studio";
+        let jane = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane";
+        let policy = session_policy(&[permission(&["a:b"], jane), permission(&["c:d", "e:f"], role)], Some(jane)).unwrap();
+        let both = format!(r#""{jane}","{}""#, jane.to_lowercase());
         assert_eq!(
-            session_policy(&[("sagemaker:CreatePresignedDomainUrl", arn.to_owned())]).unwrap(),
+            policy,
             format!(
-                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"sagemaker:CreatePresignedDomainUrl","Resource":["{arn}"]}}]}}"#
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"a:b","Resource":[{both}]}},{{"Effect":"Allow","Action":["c:d","e:f"],"Resource":["{role}"]}}]}}"#
             )
         );
-        let jane = "arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane";
-        let mixed = session_policy(&[("a:b", jane.to_owned())]).unwrap();
-        assert!(mixed.ends_with(r#""Resource":["arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/Jane","arn:aws:sagemaker:eu-central-1:123456789012:user-profile/d-abc/jane"]}]}"#), "{mixed}");
+        let exact = session_policy(&[permission(&["a:b"], jane)], None).unwrap();
+        assert!(exact.ends_with(&format!(r#""Resource":["{jane}"]}}]}}"#)), "{exact}");
     }
 
     /// STS takes 2048 characters at most.
     #[test]
-    fn the_longest_session_policy_fits() {
-        let account = "arn:aws-us-gov:sagemaker:ap-southeast-99:123456789012";
-        let profile = format!("{account}:user-profile/d-{}/{}", "x".repeat(61), "X".repeat(63));
-        let policy = session_policy(&[
-            ("sagemaker:CreatePresignedDomainUrl", profile.clone()),
-            ("sagemaker:DescribeDomain", format!("{account}:domain/d-{}", "x".repeat(61))),
-            ("sagemaker:DescribeUserProfile", profile),
-        ]);
-        assert!(policy.unwrap().len() <= 2048);
+    fn the_longest_session_policies_fit() {
+        use latchkey_domain::names::{DomainId, MlflowAppArn, PartnerAppArn, Region, TrackingServerName, UserProfileName};
+        use latchkey_domain::target::{MlflowApp, MlflowServer, PartnerApp, Place, Studio, Target};
+        let region = Region::new("us-gov-verylongname-99").unwrap();
+        let place = Place { region: &region, account_id: "123456789012" };
+        let account = "arn:aws-us-gov:sagemaker:us-gov-verylongname-99:123456789012";
+        let app = format!("{account}:mlflow-app/{}", "X".repeat(128 - account.len() - 12));
+        let longest: [Target; 4] = [
+            Studio {
+                domain_id: DomainId::new(format!("d-{}", "x".repeat(61))).unwrap(),
+                user_profile_name: UserProfileName::new("X".repeat(63)).unwrap(),
+            }
+            .into(),
+            MlflowServer { tracking_server_name: TrackingServerName::new("X".repeat(256)).unwrap() }.into(),
+            MlflowApp { arn: MlflowAppArn::new(app).unwrap() }.into(),
+            PartnerApp { arn: PartnerAppArn::new(format!("{account}:partner-app/app-ABCDEFGHIJ12")).unwrap() }.into(),
+        ];
+        for target in &longest {
+            let arn = target.resource_arn(place);
+            let policy = session_policy(&target.permissions(place, true), Some(&arn)).unwrap();
+            assert!(policy.len() <= 2048, "{target}: {}", policy.len());
+        }
+        let role = RoleArn::new(format!("arn:aws-us-gov:iam::123456789012:role/{}/{}", "p".repeat(510), "R".repeat(64))).unwrap();
+        let plan = latchkey_domain::provision::Provision {
+            execution_role_arn: role.clone(),
+            security_group_ids: Vec::new(),
+            tags: std::collections::BTreeMap::new(),
+            role_arn: None,
+            external_id: None,
+        };
+        let profile = longest[0].resource_arn(place);
+        let permissions = Provisioning { plan, role, external_id: None }.permissions(profile.clone());
+        assert!(session_policy(&permissions, Some(&profile)).unwrap().len() <= 2048);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_store::Table;
 use latchkey_aws::role_session::SessionScope;
-use latchkey_aws::url_issuer::SageMaker;
+use latchkey_aws::sagemaker::SageMaker;
 use latchkey_domain::clock::SystemClock;
 use latchkey_transport::Transport;
 

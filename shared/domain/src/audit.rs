@@ -87,6 +87,9 @@ pub struct AuditRecord {
     /// The ARN of the issuing role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// The ARN of the role that makes user profiles, where one was looked for or made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provision_role: Option<String>,
     /// The source identity that CloudTrail shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<String>,
@@ -126,6 +129,9 @@ pub struct AwsRequestIds {
     /// Of `AssumeRole`; absent when a session was already open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sts: Option<String>,
+    /// Of the calls that looked for a user profile, and made it; absent when it was known to be the user's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provision: Vec<String>,
     /// Of the calls that looked at the target; absent when its findings were known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub posture: Vec<String>,
@@ -139,7 +145,7 @@ pub struct AwsRequestIds {
 
 impl AwsRequestIds {
     const fn is_empty(&self) -> bool {
-        self.sts.is_none() && self.posture.is_empty() && self.sagemaker.is_none() && self.dynamodb.is_none()
+        self.sts.is_none() && self.provision.is_empty() && self.posture.is_empty() && self.sagemaker.is_none() && self.dynamodb.is_none()
     }
 }
 
@@ -158,6 +164,9 @@ pub struct Durations {
     /// Marking the token as used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<f64>,
+    /// Looking for the user profile, and making it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provision: Option<f64>,
     /// Opening the role session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session: Option<f64>,
@@ -193,6 +202,7 @@ impl AuditRecord {
             region: None,
             resource_arn: None,
             role: None,
+            provision_role: None,
             source_identity: None,
             findings: Vec::new(),
             url_sha256: None,

@@ -3,12 +3,13 @@
 //! 1. the token is verified
 //! 2. the caller's grant is read and decided on
 //! 3. the use is counted, and with the replay guard the token marked
-//! 4. the role session is opened
-//! 5. with the posture gate the target is looked at
-//! 6. the URL is made
+//! 4. where the grant wants it, the user profile is looked for, and made if there is none
+//! 5. the role session is opened
+//! 6. with the posture gate the target is looked at
+//! 7. the URL is made
 //!
-//! Whatever refuses does so before step 4, so that a refused request causes no call to STS or SageMaker. The posture gate is
-//! the exception, since looking takes calls; what it has seen lately it refuses before step 4 too. Each step writes what it
+//! Whatever refuses does so before step 4, so that a refused request causes no call to STS or SageMaker. Steps 4 and 6 are the
+//! exception, since looking takes calls; what the posture gate has seen lately it refuses before step 4 too. Each step writes what it
 //! learns into the audit record as it learns it, so that a refusal, or a request that is cut off, leaves all that was known.
 
 use std::sync::{Mutex, PoisonError};
@@ -17,14 +18,16 @@ use std::time::Duration;
 use crate::attribution::source_identity;
 use crate::audit::AuditRecord;
 use crate::clock::{Clock, Deadline, Timestamp};
-use crate::decision::{Code, Denial, RETRY_AFTER_NOT_READY, Reason};
+use crate::decision::{Code, Denial, Reason};
 use crate::entitlement::{self, TargetView, Terms, Wish};
 use crate::identity::Principal;
 use crate::names::TargetName;
 use crate::ports::{
-    Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, RoleSession, UrlIssuer, UsageLedger,
+    Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, ProfileKeeper, RateLimit, RoleSession, UrlIssuer, UsageLedger,
 };
-use crate::posture::{Door, Finding, Inspection, PostureGate, PostureMode};
+use crate::posture::{Door, Finding, Inspection, NotReady, PostureGate, PostureMode};
+use crate::provision::{Profile, Provisioning};
+use crate::recent::Recent;
 use crate::token::BearerToken;
 
 /// The rate limit is used up.
@@ -37,11 +40,30 @@ pub const NO_TOKEN_ID: Reason = Reason("token.jti-missing");
 pub const NOT_COMPLIANT: Reason = Reason("posture.not-compliant");
 /// The target is not in service.
 pub const NOT_IN_SERVICE: Reason = Reason("posture.not-in-service");
+/// There was no user profile yet. It is being made.
+pub const PROFILE_CREATED: Reason = Reason("provision.created");
+/// The user's own profile is not in service.
+pub const PROFILE_NOT_IN_SERVICE: Reason = Reason("provision.not-in-service");
+/// The user profile of that name is not the user's own.
+pub const FOREIGN_PROFILE: Reason = Reason("provision.foreign-profile");
 /// No time was left for the next step.
 pub const OUT_OF_TIME: Reason = Reason("deadline.passed");
 
 /// Every reason of this module.
-pub const REASONS: &[Reason] = &[RATE_LIMITED, REPLAYED, NO_TOKEN_ID, NOT_COMPLIANT, NOT_IN_SERVICE, OUT_OF_TIME];
+pub const REASONS: &[Reason] = &[
+    RATE_LIMITED,
+    REPLAYED,
+    NO_TOKEN_ID,
+    NOT_COMPLIANT,
+    NOT_IN_SERVICE,
+    PROFILE_CREATED,
+    PROFILE_NOT_IN_SERVICE,
+    FOREIGN_PROFILE,
+    OUT_OF_TIME,
+];
+
+/// The state of a user profile that is being made, in SageMaker's word.
+const PENDING: &str = "Pending";
 
 /// Below this, a step is not begun: no AWS call ends in less, and a call that is cut off may still have had its effect.
 const SHORTEST_STEP: Duration = Duration::from_millis(20);
@@ -90,6 +112,26 @@ pub struct Minted {
     pub region: String,
 }
 
+/// How long a user profile is taken to be its user's own after it was seen to be, in seconds.
+pub const OWN_PROFILE_SECONDS: i64 = 300;
+
+/// Most user profiles that are remembered as their users' own. The oldest make room.
+pub const MAX_OWN_PROFILES: usize = 256;
+
+/// The user profiles that were seen, within the last minutes, to be their users' own and in service.
+///
+/// | cache | key | lifetime | bound |
+/// | --- | --- | --- | --- |
+/// | own profiles | resource ARN, identity, provisioning role | [`OWN_PROFILE_SECONDS`] | [`MAX_OWN_PROFILES`], oldest out |
+#[derive(Debug)]
+pub struct OwnProfiles(Recent<(String, String, String), ()>);
+
+impl Default for OwnProfiles {
+    fn default() -> Self {
+        Self(Recent::new(OWN_PROFILE_SECONDS, MAX_OWN_PROFILES))
+    }
+}
+
 /// The use case and what it needs.
 #[derive(Debug)]
 pub struct Broker<A, S, U, C> {
@@ -105,6 +147,8 @@ pub struct Broker<A, S, U, C> {
     pub rules: Rules,
     /// Looks at targets before it lets them be opened.
     pub posture: PostureGate,
+    /// Knows whose profiles are whose.
+    pub own_profiles: OwnProfiles,
 }
 
 /// What surrounds one request.
@@ -122,7 +166,7 @@ impl<A, S, U, C> Broker<A, S, U, C>
 where
     A: Authenticator,
     S: GrantStore + UsageLedger,
-    U: UrlIssuer,
+    U: UrlIssuer + ProfileKeeper,
     C: Clock,
 {
     /// Proves who a token is from.
@@ -239,14 +283,14 @@ where
 
     async fn issue(&self, entitlement: &entitlement::Entitlement, call: Call<'_>) -> Result<Minted, Denial> {
         let Call { deadline, own_account, trail } = call;
-        let door = self
-            .posture
-            .mode()
-            .inspects()
-            .then(|| Door { resource_arn: entitlement.resource_arn(own_account), role: entitlement.role().cloned() });
+        let looks = self.posture.mode().inspects() && entitlement.grant().target.kind().is_gated();
+        let door = looks.then(|| Door { resource_arn: entitlement.resource_arn(own_account), role: entitlement.role().cloned() });
         let known = door.as_ref().and_then(|door| self.posture.findings(door, self.clock.now()));
         if let Some(findings) = &known {
             self.judge(&Inspection { findings: findings.clone(), ..Inspection::default() }, trail)?;
+        }
+        if let Some(provisioning) = entitlement.provisioning() {
+            self.ensure_profile(entitlement, provisioning, call).await?;
         }
 
         let opening = self.issuer.open_session(entitlement, self.budget(deadline)?);
@@ -330,9 +374,41 @@ where
         if inspection.is_unsound() {
             return Err(Denial::new(Code::TargetNotCompliant, NOT_COMPLIANT));
         }
-        let Some(not_ready) = &inspection.not_ready else { return Ok(()) };
-        let denial = Denial::new(Code::TargetNotReady, NOT_IN_SERVICE).with_state(not_ready.state.clone());
-        Err(if not_ready.passes { denial.with_retry_after(RETRY_AFTER_NOT_READY) } else { denial })
+        inspection.not_ready.as_ref().map_or(Ok(()), |not_ready| Err(not_ready.refusal(NOT_IN_SERVICE)))
+    }
+
+    /// Sees to it that the user's own profile is there, before anything is opened in its name.
+    async fn ensure_profile(
+        &self,
+        entitlement: &entitlement::Entitlement,
+        provisioning: &Provisioning,
+        call: Call<'_>,
+    ) -> Result<(), Denial> {
+        let Call { deadline, own_account, trail } = call;
+        let identity = entitlement.principal().identity();
+        let profile = (entitlement.resource_arn(own_account), identity.partition_key(), provisioning.role.to_string());
+        if self.own_profiles.0.get(&profile, self.clock.now()).is_some() {
+            return Ok(());
+        }
+        trail.note(|record| record.provision_role = Some(provisioning.role.to_string()));
+        let ensuring = self.issuer.ensure_profile(entitlement, provisioning, self.budget(deadline)?);
+        let ensured = self
+            .timed(trail, |d| &mut d.provision, ensuring)
+            .await
+            .inspect_err(|denial| trail.note(|record| record.aws_request_ids.provision.extend(denial.aws_request_id.clone())))?;
+        trail.note(|record| {
+            record.source_identity.clone_from(&ensured.source_identity);
+            record.aws_request_ids.provision.clone_from(&ensured.aws_request_ids);
+        });
+        match ensured.profile {
+            Profile::Own(None) => {
+                self.own_profiles.0.keep(profile, (), self.clock.now());
+                Ok(())
+            }
+            Profile::Own(Some(not_ready)) => Err(not_ready.refusal(PROFILE_NOT_IN_SERVICE)),
+            Profile::Created => Err(NotReady::new(Some(PENDING)).refusal(PROFILE_CREATED)),
+            Profile::Foreign => Err(Denial::new(Code::NotEntitled, FOREIGN_PROFILE)),
+        }
     }
 
     /// What a step may take: all that is left. A step is not begun when it could not end.

@@ -5,8 +5,10 @@ use crate::decision::{Code, Denial, Reason};
 use crate::grant::{self, Grant, GrantDefect, Landing, SESSION_SECONDS, URL_SECONDS};
 use crate::identity::Principal;
 use crate::item::Item;
-use crate::names::{ExternalId, LandingName, Region, RoleArn, TargetName};
+use crate::names::{AccountId, ExternalId, LandingName, Region, RoleArn, TargetName};
+use crate::provision::Provisioning;
 use crate::subject::Standing;
+use crate::target::{Place, UrlLife};
 
 /// What the table holds for one subject: its standing, and its grants, each read or not readable.
 #[derive(Debug, Clone)]
@@ -61,10 +63,29 @@ pub struct Terms {
     pub role_arn: Option<RoleArn>,
     /// The external id for that role, for grants that name none.
     pub external_id: Option<ExternalId>,
+    /// The role that makes user profiles, for grants that name none; without it none are made, whatever a grant says.
+    pub provision_role_arn: Option<RoleArn>,
+    /// The external id for that role, for grants that name none.
+    pub provision_external_id: Option<ExternalId>,
     /// Life of a URL in seconds, 5 to 300.
     pub url_seconds: u32,
     /// Life of the session that a URL opens in seconds, 1800 to 43200.
     pub session_seconds: u32,
+}
+
+impl Terms {
+    /// The contract's defaults: no role, URLs of 30 seconds, sessions of 8 hours.
+    pub const fn in_region(region: Region) -> Self {
+        Self {
+            region,
+            role_arn: None,
+            external_id: None,
+            provision_role_arn: None,
+            provision_external_id: None,
+            url_seconds: 30,
+            session_seconds: 28800,
+        }
+    }
 }
 
 /// What a caller asks for.
@@ -89,6 +110,7 @@ pub struct Entitlement {
     external_id: Option<ExternalId>,
     url_seconds: u32,
     session_seconds: u32,
+    provisioning: Option<Provisioning>,
 }
 
 impl Entitlement {
@@ -122,9 +144,14 @@ impl Entitlement {
         self.external_id.as_ref()
     }
 
-    /// Life of the URL in seconds.
+    /// Life of the URL in seconds. Where AWS fixes it, that.
     pub const fn url_seconds(&self) -> u32 {
         self.url_seconds
+    }
+
+    /// How the target is made if it is not there, where the grant wants that.
+    pub const fn provisioning(&self) -> Option<&Provisioning> {
+        self.provisioning.as_ref()
     }
 
     /// Life of the session in seconds.
@@ -132,14 +159,19 @@ impl Entitlement {
         self.session_seconds
     }
 
-    /// The account that the target is in: the issuing role's, else the function's own.
+    /// The account that the target is in: the issuing role's, else the one in the target's ARN, else the function's own.
     pub fn account_id<'a>(&'a self, own_account: &'a str) -> &'a str {
-        self.role.as_ref().map_or(own_account, RoleArn::account_id)
+        self.role.as_ref().map(RoleArn::account_id).or_else(|| self.grant.target.account_id()).unwrap_or(own_account)
     }
 
     /// The ARN of what the URL opens.
     pub fn resource_arn(&self, own_account: &str) -> String {
-        self.grant.target.resource_arn(&self.region, self.account_id(own_account))
+        self.grant.target.resource_arn(self.place(own_account))
+    }
+
+    /// Where the target is.
+    pub fn place<'a>(&'a self, own_account: &'a str) -> Place<'a> {
+        Place { region: &self.region, account_id: self.account_id(own_account) }
     }
 }
 
@@ -191,6 +223,12 @@ reasons! {
     NO_LANDING = "grant.no-such-landing";
     /// The grant's account is not the account that the broker would work in.
     FOREIGN_ACCOUNT = "grant.another-account";
+    /// The grant's region is in another partition than the broker.
+    FOREIGN_PARTITION = "grant.another-partition";
+    /// The grant wants its target to be made at first login, and this broker makes none.
+    PROVISION_OFF = "provision.off";
+    /// The role that would make the target, or the role that it would be given, is of another account than the target.
+    PROVISION_FOREIGN_ACCOUNT = "provision.another-account";
 }
 
 const fn refuse(reason: Reason) -> Denial {
@@ -228,19 +266,46 @@ pub fn entitle(
     let external_id = grant.external_id.clone().or_else(|| terms.external_id.clone().filter(|_| role == terms.role_arn));
     // Under a role one works in that role's account, whatever the grant says.
     let working_account = role.as_ref().map_or(own_account, RoleArn::account_id);
-    if grant.account_id.as_ref().is_some_and(|account| account.as_str() != working_account) {
+    let is_elsewhere = |account: &str| account != working_account;
+    // Without a role the ARN of a target may name another account than the function's: whether that works, SageMaker says.
+    let of_target = grant.target.account_id().filter(|_| role.is_some());
+    if grant.account_id.as_ref().map(AccountId::as_str).is_some_and(is_elsewhere) || of_target.is_some_and(is_elsewhere) {
         return Err(refuse(FOREIGN_ACCOUNT));
     }
+    let region = grant.own_region().unwrap_or_else(|| terms.region.clone());
+    // STS gives out sessions within its own partition only.
+    if region.partition() != terms.region.partition() {
+        return Err(refuse(FOREIGN_PARTITION));
+    }
+    let provisioning = provisioning(&grant, terms, working_account)?;
     Ok(Entitlement {
         principal,
         landing,
-        region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
+        region,
         role,
         external_id,
-        url_seconds: lowered(terms.url_seconds, grant.url_seconds, &URL_SECONDS),
+        url_seconds: match grant.target.kind().url_life() {
+            UrlLife::Chosen => lowered(terms.url_seconds, grant.url_seconds, &URL_SECONDS),
+            UrlLife::Fixed(seconds) => seconds,
+        },
         session_seconds: lowered(terms.session_seconds, grant.session_seconds, &SESSION_SECONDS),
+        provisioning,
         grant,
     })
+}
+
+/// How the target is made at first login, where the grant wants that.
+///
+/// A grant that wants it opens nothing while it is off: whose the profile of that name is could not be told.
+fn provisioning(grant: &Grant, terms: &Terms, working_account: &str) -> Result<Option<Provisioning>, Denial> {
+    let Some(plan) = &grant.provision else { return Ok(None) };
+    let Some(configured) = &terms.provision_role_arn else { return Err(refuse(PROVISION_OFF)) };
+    let role = plan.role_arn.as_ref().unwrap_or(configured);
+    if [role, &plan.execution_role_arn].into_iter().any(|role| role.account_id() != working_account) {
+        return Err(refuse(PROVISION_FOREIGN_ACCOUNT));
+    }
+    let external_id = plan.external_id.clone().or_else(|| terms.provision_external_id.clone().filter(|_| role == configured));
+    Ok(Some(Provisioning { plan: plan.clone(), role: role.clone(), external_id }))
 }
 
 /// Lists what the record's subject may open.
@@ -259,7 +324,7 @@ pub fn list(record: &SubjectRecord, terms: &Terms, now: Timestamp) -> Result<Vec
         .map(|grant| TargetView {
             name: grant.name.clone(),
             kind: grant.target.kind().as_str(),
-            region: grant.region.clone().unwrap_or_else(|| terms.region.clone()),
+            region: grant.own_region().unwrap_or_else(|| terms.region.clone()),
             landings: grant.landings.keys().cloned().collect(),
             default: default == Some(&grant.name),
             enabled: grant.usable_at(now).is_ok(),
@@ -332,7 +397,7 @@ mod tests {
     const OWN_ACCOUNT: &str = "111122223333";
 
     fn terms() -> Terms {
-        Terms { region: Region::new("eu-central-1").unwrap(), role_arn: None, external_id: None, url_seconds: 30, session_seconds: 28800 }
+        Terms::in_region(Region::new("eu-central-1").unwrap())
     }
 
     fn row(name: &str, more: &[(&str, Value)]) -> (String, Item) {
@@ -483,6 +548,84 @@ mod tests {
         assert_eq!(arn(&[account("444455556666")], &terms()), Err(FOREIGN_ACCOUNT));
         assert_eq!(arn(&[account("444455556666")], &configured), at("444455556666"));
         assert_eq!(arn(&[account("777788889999")], &configured), Err(FOREIGN_ACCOUNT));
+    }
+
+    fn of_kind(kind: &str, own: &[(&str, &str)]) -> (String, Item) {
+        let mut item = Item::from([("kind".to_owned(), Value::S(kind.to_owned()))]);
+        item.extend(own.iter().map(|&(name, value)| (name.to_owned(), Value::S(value.to_owned()))));
+        ("a".to_owned(), item)
+    }
+
+    #[test]
+    fn an_arn_says_region_and_account() {
+        let app = "arn:aws:sagemaker:eu-west-1:444455556666:mlflow-app/app-1";
+        let decide = |more: &[(&str, &str)], terms: &Terms| {
+            let own = [&[("arn", app)], more].concat();
+            decide(vec![of_kind("mlflow-app", &own)], &Wish::default(), terms)
+                .map(|e| (e.region().to_string(), e.account_id(OWN_ACCOUNT).to_owned(), e.resource_arn(OWN_ACCOUNT)))
+                .map_err(|denial| denial.reason)
+        };
+        let there = Ok(("eu-west-1".to_owned(), "444455556666".to_owned(), app.to_owned()));
+        assert_eq!(decide(&[], &terms()), there);
+        let with_role = |account: &str| {
+            let role = format!("arn:aws:iam::{account}:role/default");
+            Terms { role_arn: Some(RoleArn::new(role).unwrap()), ..terms() }
+        };
+        assert_eq!(decide(&[], &with_role("444455556666")), there);
+        assert_eq!(decide(&[], &with_role("777788889999")), Err(FOREIGN_ACCOUNT));
+        assert_eq!(decide(&[("account_id", "444455556666")], &terms()), Err(FOREIGN_ACCOUNT), "who says it, has to be right");
+    }
+
+    #[test]
+    fn another_partition_is_out_of_reach() {
+        let region = |region: &str| ("region", Value::S(region.to_owned()));
+        let decide = |more: &[(&str, Value)]| {
+            decide(vec![row("a", more)], &Wish::default(), &terms()).map(|e| e.region().to_string()).map_err(|denial| denial.reason)
+        };
+        assert_eq!(decide(&[region("us-east-1")]), Ok("us-east-1".to_owned()));
+        for elsewhere in ["cn-north-1", "us-gov-west-1"] {
+            assert_eq!(decide(&[region(elsewhere)]), Err(FOREIGN_PARTITION), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_notebooks_url_lives_as_long_as_aws_says() {
+        let (name, mut item) = of_kind("notebook", &[("notebook_instance_name", "jane")]);
+        item.insert("url_seconds".to_owned(), number(10));
+        let opened = decide(vec![(name, item)], &Wish::default(), &terms()).unwrap();
+        assert_eq!((opened.url_seconds(), opened.session_seconds()), (300, 28800));
+    }
+
+    #[test]
+    fn a_profile_is_made_where_grant_and_configuration_want_it() {
+        const CONFIGURED: &str = "arn:aws:iam::111122223333:role/provisioning";
+        let on = Terms {
+            provision_role_arn: Some(RoleArn::new(CONFIGURED).unwrap()),
+            provision_external_id: Some(ExternalId::new("ours").unwrap()),
+            ..terms()
+        };
+        let decide = |plan: &[(&str, &str)], terms: &Terms| {
+            let execution_role = ("execution_role_arn", "arn:aws:iam::111122223333:role/studio");
+            let plan: Item =
+                [&[execution_role], plan].concat().into_iter().map(|(name, value)| (name.to_owned(), Value::S(value.to_owned()))).collect();
+            decide(vec![row("a", &[("provision", Value::M(plan))])], &Wish::default(), terms)
+                .map(|e| {
+                    let provisioning = e.provisioning().unwrap();
+                    (provisioning.role.to_string(), provisioning.external_id.as_ref().map(ToString::to_string))
+                })
+                .map_err(|denial| (denial.code, denial.reason))
+        };
+        assert_eq!(decide(&[], &terms()), Err((Code::NotEntitled, PROVISION_OFF)));
+        assert_eq!(decide(&[("role_arn", CONFIGURED)], &terms()), Err((Code::NotEntitled, PROVISION_OFF)));
+        assert_eq!(decide(&[], &on), Ok((CONFIGURED.to_owned(), Some("ours".to_owned()))));
+        let own = "arn:aws:iam::111122223333:role/own";
+        assert_eq!(decide(&[("role_arn", own)], &on), Ok((own.to_owned(), None)));
+        assert_eq!(decide(&[("role_arn", own), ("external_id", "its-own")], &on), Ok((own.to_owned(), Some("its-own".to_owned()))));
+        let foreign = Err((Code::NotEntitled, PROVISION_FOREIGN_ACCOUNT));
+        assert_eq!(decide(&[("role_arn", "arn:aws:iam::444455556666:role/own")], &on), foreign);
+        assert_eq!(decide(&[("execution_role_arn", "arn:aws:iam::444455556666:role/studio")], &on), foreign);
+        let without = super::tests::decide(vec![row("a", &[])], &Wish::default(), &on).unwrap();
+        assert!(without.provisioning().is_none());
     }
 
     #[test]

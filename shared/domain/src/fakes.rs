@@ -15,11 +15,12 @@ use crate::identity::{Identity, IssuerId, Principal, Subject};
 use crate::item::Item;
 use crate::names::TargetName;
 use crate::ports::{
-    Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, Issued, RateLimit, RoleSession, Unavailable, UrlIssuer,
-    UsageLedger,
+    Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, Issued, ProfileKeeper, RateLimit, RoleSession,
+    Unavailable, UrlIssuer, UsageLedger,
 };
 use crate::posture::Inspection;
 use crate::presigned_url::{HostRule, PresignedUrl};
+use crate::provision::{Ensured, Profile, Provisioning};
 use crate::subject::SUBJECT_SORT_KEY;
 use crate::token::BearerToken;
 
@@ -114,6 +115,11 @@ impl MemoryTable {
         lock(&self.0).items.insert((pk.to_owned(), sk.to_owned()), item);
     }
 
+    /// The item under these keys.
+    pub fn get(&self, pk: &str, sk: &str) -> Option<Item> {
+        lock(&self.0).items.get(&(pk.to_owned(), sk.to_owned())).cloned()
+    }
+
     /// Lets every request fail from now on, or none.
     pub fn fail_with(&self, failing: Option<Unavailable>) {
         lock(&self.0).failing = failing;
@@ -195,6 +201,7 @@ struct Script {
     session: Option<Denial>,
     inspection: Option<Result<Inspection, Denial>>,
     presign: Option<Denial>,
+    profile: Option<Result<Profile, Denial>>,
     calls: Vec<&'static str>,
 }
 
@@ -213,6 +220,11 @@ impl ScriptedIssuer {
     /// Sees this in every target from now on, or fails to look. Without it, every target is sound.
     pub fn see(&self, inspection: Result<Inspection, Denial>) {
         lock(&self.0).inspection = Some(inspection);
+    }
+
+    /// Finds this when it looks for a profile, or fails to look. Without it, every profile is its user's own and in service.
+    pub fn find_profile(&self, found: Result<Profile, Denial>) {
+        lock(&self.0).profile = Some(found);
     }
 
     /// Refuses URLs from now on, or makes them.
@@ -256,12 +268,25 @@ impl UrlIssuer for ScriptedIssuer {
             return Err(denial);
         }
         let url = format!("https://d-demo.studio.{}.sagemaker.aws/auth?token=canary", entitlement.region());
-        let url = PresignedUrl::new(url, entitlement.region(), HostRule { allow_loopback: false });
+        let kind = entitlement.grant().target.kind();
+        let url = PresignedUrl::new(url, kind, entitlement.region(), HostRule { allow_loopback: false });
         Ok(Issued {
             url: url.map_err(|_| Denial::unavailable(Reason("fake.region")))?,
             url_seconds: entitlement.url_seconds(),
             session_seconds: entitlement.session_seconds(),
             aws_request_id: Some("sagemaker-request".to_owned()),
+        })
+    }
+}
+
+impl ProfileKeeper for ScriptedIssuer {
+    async fn ensure_profile(&self, entitlement: &Entitlement, _: &Provisioning, _: Duration) -> Result<Ensured, Denial> {
+        let mut script = lock(&self.0);
+        script.calls.push("ensure_profile");
+        script.profile.clone().unwrap_or(Ok(Profile::Own(None))).map(|profile| Ensured {
+            profile,
+            source_identity: Some(source_identity(entitlement.principal().identity())),
+            aws_request_ids: vec!["profile-request".to_owned()],
         })
     }
 }

@@ -5,13 +5,13 @@
 //! own and are passed over.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::clock::Timestamp;
 use crate::item::{Item, Value};
-use crate::names::{
-    AccountId, DomainId, ExternalId, InvalidName, LandingName, LandingUri, Region, RoleArn, SpaceName, TargetName, UserProfileName,
-};
+use crate::names::{AccountId, ExternalId, LandingName, LandingUri, Region, RoleArn, SpaceName, TargetName};
+use crate::provision::Provision;
+pub use crate::row::GrantDefect;
+use crate::row::{Row, defect};
 use crate::target::{Kind, Target};
 
 /// What the sort key of every grant begins with; the target's name follows.
@@ -54,6 +54,8 @@ pub struct Grant {
     pub landings: BTreeMap<LandingName, Landing>,
     /// The landing that is meant when none is named.
     pub landing: Option<LandingName>,
+    /// How the target is made when its user comes for the first time; absent, it has to be there.
+    pub provision: Option<Provision>,
 }
 
 /// A place to land in within a Studio domain.
@@ -65,30 +67,8 @@ pub struct Landing {
     pub space_name: Option<SpaceName>,
 }
 
-/// Why a row is not a grant: the attribute, and what is wrong with it. Holds nothing of the row's values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantDefect {
-    /// The attribute; for one that is not known, its name made printable and cut short.
-    pub attribute: String,
-    /// What a legal value is.
-    pub problem: &'static str,
-}
-
-impl fmt::Display for GrantDefect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.attribute, self.problem)
-    }
-}
-
-impl std::error::Error for GrantDefect {}
-
-fn defect(attribute: &str, problem: &'static str) -> GrantDefect {
-    let printable = attribute.chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
-    GrantDefect { attribute: printable, problem }
-}
-
 /// Attributes that any grant can have besides its kind's own.
-const COMMON: [&str; 18] = [
+const COMMON: [&str; 19] = [
     "pk",
     "sk",
     "kind",
@@ -104,6 +84,7 @@ const COMMON: [&str; 18] = [
     "session_seconds",
     "landings",
     "landing",
+    "provision",
     "note",
     "updated_at",
     "updated_by",
@@ -124,12 +105,7 @@ impl Grant {
         if let Some(unknown) = item.keys().find(|key| !is_known(key, kind)) {
             return Err(defect(unknown, "is not an attribute of a grant of this kind (own attributes begin with x_)"));
         }
-        let target = match kind {
-            Kind::Studio => Target::Studio {
-                domain_id: row.required("domain_id", DomainId::new)?,
-                user_profile_name: row.required("user_profile_name", UserProfileName::new)?,
-            },
-        };
+        let target = kind.read(&row)?;
         let grant = Self {
             name,
             target,
@@ -143,8 +119,9 @@ impl Grant {
             expires_at: earlier(row.time("expires_at")?, row.time(TTL)?),
             url_seconds: row.seconds("url_seconds", &URL_SECONDS, "is a whole number of seconds from 5 to 300")?,
             session_seconds: row.seconds("session_seconds", &SESSION_SECONDS, "is a whole number of seconds from 1800 to 43200")?,
-            landings: row.landings()?,
+            landings: landings(&row)?,
             landing: row.optional("landing", LandingName::new)?,
+            provision: provision(&row)?,
         };
         grant.check_whole()?;
         Ok(grant)
@@ -152,7 +129,8 @@ impl Grant {
 
     /// The rules that tie attributes to each other.
     fn check_whole(&self) -> Result<(), GrantDefect> {
-        if !self.target.kind().has_landings() && (!self.landings.is_empty() || self.landing.is_some()) {
+        let kind = self.target.kind();
+        if !kind.has_landings() && (!self.landings.is_empty() || self.landing.is_some()) {
             return Err(defect("landings", "are for kinds that have landings"));
         }
         if let Some(landing) = &self.landing
@@ -160,17 +138,64 @@ impl Grant {
         {
             return Err(defect("landing", "names none of the landings"));
         }
-        if let (Some(account), Some(role)) = (&self.account_id, &self.role_arn)
-            && account.as_str() != role.account_id()
-        {
-            return Err(defect("account_id", "is not the account of role_arn"));
+        if self.provision.is_some() && !kind.can_be_provisioned() {
+            return Err(defect("provision", "is for kinds that can be made at first login"));
         }
+        self.check_place()?;
         if let (Some(from), Some(until)) = (self.not_before, self.expires_at)
             && from >= until
         {
             return Err(defect("expires_at", "is not after not_before"));
         }
         Ok(())
+    }
+
+    /// That whatever says where the target is says the same.
+    fn check_place(&self) -> Result<(), GrantDefect> {
+        let (of_target, of_role) = (self.target.account_id(), self.role_arn.as_ref().map(RoleArn::account_id));
+        if let (Some(region), Some(own)) = (&self.region, self.target.region())
+            && *region != own
+        {
+            return Err(defect("region", "is not the region of arn"));
+        }
+        if let Some(account) = self.account_id.as_ref().map(AccountId::as_str) {
+            if of_target.is_some_and(|own| own != account) {
+                return Err(defect("account_id", "is not the account of arn"));
+            }
+            if of_role.is_some_and(|own| own != account) {
+                return Err(defect("account_id", "is not the account of role_arn"));
+            }
+        }
+        if let (Some(of_role), Some(of_target)) = (of_role, of_target)
+            && of_role != of_target
+        {
+            return Err(defect("role_arn", "is not of the account of arn"));
+        }
+        if let (Some(role), Some(region)) = (&self.role_arn, self.own_region())
+            && role.partition() != region.partition()
+        {
+            return Err(defect("role_arn", "is not of the partition of the target's region"));
+        }
+        Ok(())
+    }
+
+    /// The region, where the grant or its target says so.
+    pub fn own_region(&self) -> Option<Region> {
+        self.region.clone().or_else(|| self.target.region())
+    }
+
+    /// The account, where the grant, its target or its role says so.
+    pub fn own_account(&self) -> Option<&str> {
+        let account = self.account_id.as_ref().map(AccountId::as_str);
+        account.or_else(|| self.target.account_id()).or_else(|| self.role_arn.as_ref().map(RoleArn::account_id))
+    }
+
+    /// Whether these two may be for one and the same door. Where one does not say its region or account, it could be the other's.
+    pub fn may_open_the_same_door(&self, other: &Self) -> bool {
+        let agree = |differ: Option<bool>| differ != Some(true);
+        let regions = self.own_region().zip(other.own_region()).map(|(own, others)| own != others);
+        let accounts = self.own_account().zip(other.own_account()).map(|(own, others)| own != others);
+        self.target.is_same_as(&other.target) && agree(regions) && agree(accounts)
     }
 
     /// The row for this grant, without its keys. Reading it gives the grant back.
@@ -181,11 +206,8 @@ impl Grant {
         };
         let text = |s: &str| Value::S(s.to_owned());
         put("kind", text(self.target.kind().as_str()));
-        match &self.target {
-            Target::Studio { domain_id, user_profile_name } => {
-                put("domain_id", text(domain_id.as_str()));
-                put("user_profile_name", text(user_profile_name.as_str()));
-            }
+        for (name, value) in self.target.attributes() {
+            put(name, text(value));
         }
         if let Some(region) = &self.region {
             put("region", text(region.as_str()));
@@ -220,6 +242,9 @@ impl Grant {
         if let Some(landing) = &self.landing {
             put("landing", text(landing.as_str()));
         }
+        if let Some(provision) = &self.provision {
+            put("provision", Value::M(provision.to_item()));
+        }
         item
     }
 }
@@ -253,87 +278,27 @@ pub(crate) fn claims_default(item: &Item) -> bool {
     item.get("default") == Some(&Value::Bool(true))
 }
 
-/// Typed access to a row's attributes.
-struct Row<'a>(&'a Item);
-
-impl<'a> Row<'a> {
-    fn string(&self, attribute: &str) -> Result<Option<&'a str>, GrantDefect> {
-        match self.0.get(attribute) {
-            None => Ok(None),
-            Some(Value::S(text)) => Ok(Some(text)),
-            Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::Other(_)) => Err(defect(attribute, "is a string (S)")),
+fn landings(row: &Row<'_>) -> Result<BTreeMap<LandingName, Landing>, GrantDefect> {
+    let mut landings = BTreeMap::new();
+    for (name, value) in row.map("landings", "is a map (M) of landings by name")?.into_iter().flatten() {
+        let name = LandingName::new(name.as_str()).map_err(|_| defect("landings", "has a name that is not a landing's name"))?;
+        let Value::M(attributes) = value else { return Err(defect("landings", "has a landing that is not a map (M)")) };
+        if attributes.keys().any(|key| key != "landing_uri" && key != "space_name") {
+            return Err(defect("landings", "has a landing with other attributes than landing_uri and space_name"));
         }
-    }
-
-    fn optional<T>(&self, attribute: &str, parse: impl Fn(&'a str) -> Result<T, InvalidName>) -> Result<Option<T>, GrantDefect> {
-        self.string(attribute)?.map(|text| parse(text).map_err(|InvalidName(rule)| defect(attribute, rule))).transpose()
-    }
-
-    fn required<T>(&self, attribute: &str, parse: impl Fn(&'a str) -> Result<T, InvalidName>) -> Result<T, GrantDefect> {
-        self.optional(attribute, parse)?.ok_or_else(|| defect(attribute, "is missing"))
-    }
-
-    fn boolean(&self, attribute: &str) -> Result<Option<bool>, GrantDefect> {
-        match self.0.get(attribute) {
-            None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(*value)),
-            Some(Value::S(_) | Value::N(_) | Value::M(_) | Value::Other(_)) => Err(defect(attribute, "is a truth value (BOOL)")),
-        }
-    }
-
-    fn number(&self, attribute: &str, problem: &'static str) -> Result<Option<i64>, GrantDefect> {
-        match self.0.get(attribute) {
-            None => Ok(None),
-            Some(Value::N(text)) => text.parse().map(Some).map_err(|_| defect(attribute, problem)),
-            Some(Value::S(_) | Value::Bool(_) | Value::M(_) | Value::Other(_)) => Err(defect(attribute, problem)),
-        }
-    }
-
-    fn time(&self, attribute: &str) -> Result<Option<Timestamp>, GrantDefect> {
-        // 9999-12-31T23:59:59Z. More is milliseconds given as seconds, which would be a grant for ever.
-        const LAST: i64 = 253_402_300_799;
-        let problem = "is a whole number (N) of seconds since 1970-01-01T00:00:00Z";
-        match self.number(attribute, problem)? {
-            Some(seconds) if (0..=LAST).contains(&seconds) => Ok(Some(Timestamp::from_unix_seconds(seconds))),
-            Some(_) => Err(defect(attribute, problem)),
-            None => Ok(None),
-        }
-    }
-
-    fn seconds(&self, attribute: &str, bounds: &std::ops::RangeInclusive<u32>, problem: &'static str) -> Result<Option<u32>, GrantDefect> {
-        match self.number(attribute, problem)? {
-            None => Ok(None),
-            Some(number) => match u32::try_from(number) {
-                Ok(seconds) if bounds.contains(&seconds) => Ok(Some(seconds)),
-                Ok(_) | Err(_) => Err(defect(attribute, problem)),
-            },
-        }
-    }
-
-    fn landings(&self) -> Result<BTreeMap<LandingName, Landing>, GrantDefect> {
-        let map = match self.0.get("landings") {
-            None => return Ok(BTreeMap::new()),
-            Some(Value::M(map)) => map,
-            Some(Value::S(_) | Value::N(_) | Value::Bool(_) | Value::Other(_)) => {
-                return Err(defect("landings", "is a map (M) of landings by name"));
-            }
+        let landing = Row(attributes);
+        let landing = Landing {
+            landing_uri: landing.optional("landing_uri", LandingUri::new)?,
+            space_name: landing.optional("space_name", SpaceName::new)?,
         };
-        let mut landings = BTreeMap::new();
-        for (name, value) in map {
-            let name = LandingName::new(name.as_str()).map_err(|_| defect("landings", "has a name that is not a landing's name"))?;
-            let Value::M(attributes) = value else { return Err(defect("landings", "has a landing that is not a map (M)")) };
-            if attributes.keys().any(|key| key != "landing_uri" && key != "space_name") {
-                return Err(defect("landings", "has a landing with other attributes than landing_uri and space_name"));
-            }
-            let landing = Row(attributes);
-            let landing = Landing {
-                landing_uri: landing.optional("landing_uri", LandingUri::new)?,
-                space_name: landing.optional("space_name", SpaceName::new)?,
-            };
-            landings.insert(name, landing);
-        }
-        Ok(landings)
+        landings.insert(name, landing);
     }
+    Ok(landings)
+}
+
+fn provision(row: &Row<'_>) -> Result<Option<Provision>, GrantDefect> {
+    let Some(map) = row.map("provision", "is a map (M)")? else { return Ok(None) };
+    Provision::from_item(map).map(Some).map_err(|inner| defect(&format!("provision.{}", inner.attribute), inner.problem))
 }
 
 #[cfg(test)]
@@ -456,6 +421,79 @@ mod tests {
         assert!(read(&studio(&[role.clone(), ("account_id", text("111122223333"))])).is_ok());
         assert_eq!(defective_attribute(&[role, ("account_id", text("444455556666"))]), "account_id");
         assert_eq!(defective_attribute(&[("not_before", Value::N("5".into())), ("expires_at", Value::N("5".into()))]), "expires_at");
+    }
+
+    fn of_kind(kind: &str, more: &[(&str, Value)]) -> Result<Grant, String> {
+        let mut item = Item::from([("kind".to_owned(), text(kind))]);
+        item.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        read(&item).map_err(|defect| defect.attribute)
+    }
+
+    #[test]
+    fn every_kind_has_its_own_attributes_and_no_other() {
+        let arn = |kind: &str| text(&format!("arn:aws:sagemaker:eu-west-1:111122223333:{kind}"));
+        let own = |kind: Kind| match kind {
+            Kind::Studio => vec![("domain_id", text("d-abc")), ("user_profile_name", text("jane"))],
+            Kind::Notebook => vec![("notebook_instance_name", text("jane"))],
+            Kind::MlflowServer => vec![("tracking_server_name", text("team"))],
+            Kind::MlflowApp => vec![("arn", arn("mlflow-app/app-1"))],
+            Kind::PartnerApp => vec![("arn", arn("partner-app/app-ABCDEFGHIJ12"))],
+        };
+        for &kind in Kind::ALL {
+            let grant = of_kind(kind.as_str(), &own(kind)).unwrap();
+            assert_eq!(read(&grant.to_item()), Ok(grant));
+            for (missing, _) in own(kind) {
+                let rest: Vec<_> = own(kind).into_iter().filter(|(name, _)| *name != missing).collect();
+                assert_eq!(of_kind(kind.as_str(), &rest), Err(missing.to_owned()), "{kind}");
+            }
+            for &other in Kind::ALL {
+                for (name, value) in own(other).into_iter().filter(|(name, _)| !kind.attributes().contains(name)) {
+                    let with = [own(kind), vec![(name, value)]].concat();
+                    assert_eq!(of_kind(kind.as_str(), &with), Err(name.to_owned()), "{kind} with {name}");
+                }
+            }
+            let landing = [own(kind), vec![("landings", Value::M(Item::from([("lab".to_owned(), Value::M(Item::new()))])))]].concat();
+            assert_eq!(of_kind(kind.as_str(), &landing).is_ok(), kind.has_landings(), "{kind}");
+            let plan = Value::M(Item::from([("execution_role_arn".to_owned(), text("arn:aws:iam::111122223333:role/studio"))]));
+            let provision = [own(kind), vec![("provision", plan)]].concat();
+            assert_eq!(of_kind(kind.as_str(), &provision).is_ok(), kind.can_be_provisioned(), "{kind}");
+        }
+        assert_eq!(of_kind("mlflow-app", &own(Kind::PartnerApp)), Err("arn".to_owned()));
+    }
+
+    #[test]
+    fn an_arn_says_where_the_target_is() {
+        let app = ("arn", text("arn:aws:sagemaker:eu-west-1:111122223333:mlflow-app/app-1"));
+        let of = |more: &[(&str, Value)]| of_kind("mlflow-app", &[std::slice::from_ref(&app), more].concat());
+        let grant = of(&[]).unwrap();
+        assert_eq!(grant.own_region().unwrap().as_str(), "eu-west-1");
+        assert_eq!(grant.own_account(), Some("111122223333"));
+        let role = |account: &str| ("role_arn", text(&format!("arn:aws:iam::{account}:role/x")));
+        assert!(of(&[("region", text("eu-west-1")), ("account_id", text("111122223333")), role("111122223333")]).is_ok());
+        assert_eq!(of(&[("region", text("eu-central-1"))]), Err("region".to_owned()));
+        assert_eq!(of(&[("account_id", text("444455556666"))]), Err("account_id".to_owned()));
+        assert_eq!(of(&[role("444455556666")]), Err("role_arn".to_owned()));
+        assert_eq!(of(&[("role_arn", text("arn:aws-cn:iam::111122223333:role/x"))]), Err("role_arn".to_owned()));
+    }
+
+    #[test]
+    fn a_plan_that_is_none_is_named_within_the_grant() {
+        let plan = |name: &str| ("provision", Value::M(Item::from([(name.to_owned(), text("x"))])));
+        assert_eq!(defective_attribute(&[plan("execution_role_arn")]), "provision.execution_role_arn");
+        assert_eq!(defective_attribute(&[plan("roles")]), "provision.roles");
+        assert_eq!(defective_attribute(&[("provision", Value::Bool(true))]), "provision");
+    }
+
+    #[test]
+    fn two_grants_may_be_for_one_door() {
+        let of = |more: &[(&str, Value)]| read(&studio(more)).unwrap();
+        let region = |name: &str| ("region", text(name));
+        assert!(of(&[]).may_open_the_same_door(&of(&[("user_profile_name", text("JANE"))])));
+        assert!(of(&[]).may_open_the_same_door(&of(&[region("eu-west-1")])), "the function's region may be this one");
+        assert!(!of(&[region("eu-central-1")]).may_open_the_same_door(&of(&[region("eu-west-1")])));
+        let account = |id: &str| ("account_id", text(id));
+        assert!(!of(&[account("111122223333")]).may_open_the_same_door(&of(&[account("444455556666")])));
+        assert!(!of(&[]).may_open_the_same_door(&of(&[("user_profile_name", text("joe"))])));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 /// One attribute's value. Types that no item of ours uses keep their DynamoDB name only: they make an item malformed.
@@ -20,6 +20,8 @@ pub enum Value {
     Bool(bool),
     /// A map (`M`).
     M(Item),
+    /// A list (`L`).
+    L(Vec<Value>),
     /// Any other type, by its DynamoDB name.
     Other(&'static str),
 }
@@ -38,6 +40,7 @@ impl Serialize for Value {
             },
             Self::Bool(truth) => serializer.serialize_bool(*truth),
             Self::M(map) => map.serialize(serializer),
+            Self::L(list) => list.serialize(serializer),
             Self::Other(name) => serializer.collect_str(&format_args!("({name})")),
         }
     }
@@ -55,7 +58,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, a whole number, true, false or an object")
+        f.write_str("a string, a whole number, true, false, an object or an array")
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -72,6 +75,14 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
         Ok(Value::Bool(truth))
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut array: S) -> Result<Value, S::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = array.next_element()? {
+            list.push(value);
+        }
+        Ok(Value::L(list))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Value, M::Error> {
@@ -97,15 +108,15 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_equal() {
-        let json = r#"{"enabled":true,"expires_at":1900000000,"kind":"studio","landings":{"lab":{"landing_uri":"studio::"}}}"#;
+        let json = r#"{"enabled":true,"expires_at":1900000000,"kind":"studio","landings":{"lab":{"landing_uri":"studio::"}},"x_tickets":["CHG-1",2,[]]}"#;
         let item = read(json).unwrap();
         assert_eq!(serde_json::to_string(&item).unwrap(), json);
     }
 
     #[test]
     fn what_no_attribute_can_be_is_refused() {
-        for json in ["null", "[1]", "1.5", r#"{"a":null}"#, r#"{"a":{"b":[]}}"#, r#"{"a":1e3}"#] {
-            assert!(read(json).unwrap_err().contains("expected a string, a whole number, true, false or an object"), "{json}");
+        for json in ["null", "[null]", "1.5", r#"{"a":null}"#, r#"{"a":[[1.5]]}"#, r#"{"a":1e3}"#] {
+            assert!(read(json).unwrap_err().contains("expected a string, a whole number, true, false, an object or an array"), "{json}");
         }
         assert!(read(r#"{"a":1,"a":2}"#).unwrap_err().contains("a stands there twice"));
     }

@@ -20,12 +20,16 @@ pub mod entitlement;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 pub mod grant;
+pub mod hex;
 pub mod identity;
 pub mod item;
 pub mod names;
 pub mod ports;
 pub mod posture;
 pub mod presigned_url;
+pub mod provision;
+mod recent;
+mod row;
 pub mod subject;
 pub mod target;
 pub mod token;

@@ -81,6 +81,50 @@ name!(
     "1 to 63 of A-Z, a-z, 0-9 and '-', neither the first nor the last a '-'"
 );
 name!(
+    /// A notebook instance (`NotebookInstanceName`: `[a-zA-Z0-9](-*[a-zA-Z0-9])*`, at most 63).
+    NotebookInstanceName,
+    is_resource_name,
+    "1 to 63 of A-Z, a-z, 0-9 and '-', neither the first nor the last a '-'"
+);
+name!(
+    /// An MLflow tracking server (`TrackingServerName`: `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}`, at most 256).
+    TrackingServerName,
+    is_tracking_server_name,
+    "1 to 256 of A-Z, a-z, 0-9 and '-', neither the first nor the last a '-'"
+);
+name!(
+    /// The ARN of an MLflow app (`Arn` of `CreatePresignedMlflowAppUrl`, at most 128; what follows `mlflow-app/` is held to
+    /// what ids are made of, as it goes into policies).
+    MlflowAppArn,
+    is_mlflow_app_arn,
+    "the ARN of an MLflow app, arn:<partition>:sagemaker:<region>:<12 digits>:mlflow-app/<id>, at most 128"
+);
+name!(
+    /// The ARN of a SageMaker Partner AI App (`Arn` of `CreatePartnerAppPresignedUrl`:
+    /// `arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:partner-app\/app-[A-Z0-9]{12}`, at most 128).
+    PartnerAppArn,
+    is_partner_app_arn,
+    "the ARN of a Partner AI App, arn:<partition>:sagemaker:<region>:<12 digits>:partner-app/app-<12 of A-Z and 0-9>"
+);
+name!(
+    /// A security group of a VPC, as `sg-0123456789abcdef0`.
+    SecurityGroupId,
+    is_security_group_id,
+    "'sg-' and 8 to 17 of 0-9 and a-f"
+);
+name!(
+    /// The key of a tag (`TagKey`: 1 to 128 letters, digits, spaces and `_.:/=+-@`). `aws:` is AWS's, `latchkey:` the broker's.
+    TagKey,
+    is_tag_key,
+    "1 to 128 letters, digits, spaces and _.:/=+-@, beginning neither with aws: nor with latchkey:"
+);
+name!(
+    /// The value of a tag (`TagValue`: at most 256 letters, digits, spaces and `_.:/=+-@`).
+    TagValue,
+    is_tag_value,
+    "at most 256 letters, digits, spaces and _.:/=+-@"
+);
+name!(
     /// An AWS region, as `eu-central-1`.
     Region,
     is_region,
@@ -118,11 +162,38 @@ impl RoleArn {
         self.0.split(':').nth(4).unwrap_or_default()
     }
 
+    /// The partition in which the role is.
+    pub fn partition(&self) -> Partition {
+        match self.0.split(':').nth(1) {
+            Some("aws-cn") => Partition::AwsCn,
+            Some("aws-us-gov") => Partition::AwsUsGov,
+            Some(_) | None => Partition::Aws,
+        }
+    }
+
     /// The name of the role, without its path.
     pub fn role_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 }
+
+macro_rules! sagemaker_arn {
+    ($($type:ident)*) => {$(
+        impl $type {
+            /// The region in the ARN.
+            pub fn region(&self) -> Region {
+                // The ARN was held to the form of one when it was taken.
+                Region(self.0.split(':').nth(3).unwrap_or_default().to_owned())
+            }
+
+            /// The account in the ARN.
+            pub fn account_id(&self) -> &str {
+                self.0.split(':').nth(4).unwrap_or_default()
+            }
+        }
+    )*};
+}
+sagemaker_arn!(MlflowAppArn PartnerAppArn);
 
 impl Region {
     /// The partition in which the region is.
@@ -174,6 +245,50 @@ fn is_domain_id(s: &str) -> bool {
 
 fn is_resource_name(s: &str) -> bool {
     (1..=63).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !s.starts_with('-') && !s.ends_with('-')
+}
+
+fn is_tracking_server_name(s: &str) -> bool {
+    (1..=256).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !s.starts_with('-') && !s.ends_with('-')
+}
+
+/// What follows the type of a SageMaker resource in its ARN, if `s` is one of that type, within the API's 128 characters, and
+/// its partition is that of its region.
+fn sagemaker_resource<'a>(s: &'a str, resource_type: &str) -> Option<&'a str> {
+    let mut parts = s.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    let region = Region::new(region).ok()?;
+    let whole =
+        s.len() <= 128 && arn == "arn" && partition == region.partition().as_str() && service == "sagemaker" && is_account_id(account);
+    resource.strip_prefix(resource_type)?.strip_prefix('/').filter(|_| whole)
+}
+
+fn is_mlflow_app_arn(s: &str) -> bool {
+    // The model takes any text as an id. In a policy a `*` or a `$` would not stand for itself.
+    sagemaker_resource(s, "mlflow-app").is_some_and(is_resource_name)
+}
+
+fn is_partner_app_arn(s: &str) -> bool {
+    sagemaker_resource(s, "partner-app")
+        .and_then(|id| id.strip_prefix("app-"))
+        .is_some_and(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
+}
+
+fn is_security_group_id(s: &str) -> bool {
+    s.strip_prefix("sg-").is_some_and(|id| (8..=17).contains(&id.len()) && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+fn is_tag_text(s: &str) -> bool {
+    s.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
+}
+
+fn is_tag_key(s: &str) -> bool {
+    let lower = s.to_ascii_lowercase();
+    (1..=128).contains(&s.chars().count()) && is_tag_text(s) && !lower.starts_with("aws:") && !lower.starts_with("latchkey:")
+}
+
+fn is_tag_value(s: &str) -> bool {
+    s.chars().count() <= 256 && is_tag_text(s)
 }
 
 fn is_region(s: &str) -> bool {
@@ -320,6 +435,60 @@ mod tests {
             &format!("studio::{}", "x".repeat(1016)),
         ] {
             assert!(LandingUri::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tracking_servers_have_long_names() {
+        for good in ["a", "team-a", &"x".repeat(256)] {
+            assert!(TrackingServerName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a_b", "a*", &"x".repeat(257)] {
+            assert!(TrackingServerName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn app_arns() {
+        let app = MlflowAppArn::new("arn:aws-us-gov:sagemaker:us-gov-west-1:123456789012:mlflow-app/app-7QX2").unwrap();
+        assert_eq!((app.region().as_str(), app.account_id()), ("us-gov-west-1", "123456789012"));
+        let partner = "arn:aws:sagemaker:eu-central-1:123456789012:partner-app/app-ABCDEFGHIJ12";
+        assert_eq!(PartnerAppArn::new(partner).unwrap().account_id(), "123456789012");
+        for bad in [
+            "",
+            "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/",
+            "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/*",
+            "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/app/1",
+            "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/${aws:username}",
+            "arn:aws:sagemaker:eu-central-1:12345678901:mlflow-app/app-1",
+            "arn:aws:sagemaker:eu-central:123456789012:mlflow-app/app-1",
+            "arn:aws:sagemaker::123456789012:mlflow-app/app-1",
+            "arn:aws-cn:sagemaker:eu-central-1:123456789012:mlflow-app/app-1",
+            "arn:aws:s3:eu-central-1:123456789012:mlflow-app/app-1",
+            "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-apps/app-1",
+            &format!("arn:aws:sagemaker:eu-central-1:123456789012:mlflow-app/{}", "x".repeat(80)),
+            partner,
+        ] {
+            assert!(MlflowAppArn::new(bad).is_err(), "{bad}");
+        }
+        for bad in ["app-abcdefghij12", "app-ABCDEFGHIJ1", "app-ABCDEFGHIJ123", "ABCDEFGHIJ12", "app-ABCDEFGHIJ1*"] {
+            assert!(PartnerAppArn::new(format!("arn:aws:sagemaker:eu-central-1:123456789012:partner-app/{bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_and_security_groups() {
+        for good in ["team", "Kostenstelle Süd", "a:b/c=d+e-f@g.h_i", &"x".repeat(128)] {
+            assert!(TagKey::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "aws:x", "AWS:x", "latchkey:subject", "Latchkey:Subject", "a#b", "a\tb", &"x".repeat(129)] {
+            assert!(TagKey::new(bad).is_err(), "{bad}");
+        }
+        assert!(TagValue::new("").is_ok() && TagValue::new("x".repeat(256)).is_ok());
+        assert!(TagValue::new("x".repeat(257)).is_err() && TagValue::new("a|b").is_err());
+        assert!(SecurityGroupId::new("sg-0123456789abcdef0").is_ok());
+        for bad in ["", "sg-", "sg-123", "sg-0123456789ABCDEF0", "subnet-0123456789abcdef0", "sg-0123456789abcdef01"] {
+            assert!(SecurityGroupId::new(bad).is_err(), "{bad}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::identity::{Identity, IssuerId, Principal};
 use crate::names::TargetName;
 use crate::posture::Inspection;
 use crate::presigned_url::PresignedUrl;
+use crate::provision::{Ensured, Provisioning};
 use crate::token::BearerToken;
 
 /// Proves who a bearer token is from.
@@ -168,6 +169,21 @@ pub trait UrlIssuer: Send + Sync {
         session: &RoleSession<Self::Credentials>,
         budget: Duration,
     ) -> impl Future<Output = Result<Issued, Denial>> + Send;
+}
+
+/// Makes user profiles at their users' first login, and tells whose a profile is.
+pub trait ProfileKeeper: Send + Sync {
+    /// Sees to it that the entitlement's profile is there: looks at it, and makes it if there is none. It works under a role of
+    /// its own, for this user and this one profile.
+    ///
+    /// # Errors
+    /// Mostly [`crate::decision::Code::Unavailable`]. Whose the profile is, and that it is not in service, is no error.
+    fn ensure_profile(
+        &self,
+        entitlement: &Entitlement,
+        provisioning: &Provisioning,
+        budget: Duration,
+    ) -> impl Future<Output = Result<Ensured, Denial>> + Send;
 }
 
 /// A session under a role, held for one user.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::names::{Partition, Region};
+use crate::hex::lower_hex;
+use crate::names::Region;
+use crate::target::{Kind, sagemaker_suffix};
 
 /// A presigned URL whose host has been checked. Whoever holds it is in.
 ///
@@ -34,14 +36,15 @@ impl fmt::Display for ForeignUrl {
 impl std::error::Error for ForeignUrl {}
 
 impl PresignedUrl {
-    /// Takes a URL that SageMaker returned for a target in `region`.
+    /// Takes a URL that SageMaker returned for a target of this kind in `region`: below `sagemaker.aws` or the partition's name for
+    /// it, or below what the kind has besides.
     ///
     /// The URL is read narrowly rather than by the rules of browsers: letters, digits, `-` and `.` in the host, no user
     /// information, no port, nothing but printable ASCII. Whatever two parsers could read differently is refused.
     ///
     /// # Errors
     /// A URL that is not one of SageMaker's.
-    pub fn new(url: String, region: &Region, rule: HostRule) -> Result<Self, ForeignUrl> {
+    pub fn new(url: String, kind: Kind, region: &Region, rule: HostRule) -> Result<Self, ForeignUrl> {
         // 8 KiB: above any URL SageMaker makes, below what a Location header may hold.
         if url.len() > 8192
             || !url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}'))
@@ -56,7 +59,7 @@ impl PresignedUrl {
         if scheme != "https" {
             return Err(ForeignUrl("is not https"));
         }
-        if !is_sagemaker_host(authority, region.partition()) {
+        if !is_sagemaker_host(authority, kind, region) {
             return Err(ForeignUrl("is not on a SageMaker host"));
         }
         Ok(Self(url))
@@ -69,12 +72,7 @@ impl PresignedUrl {
 
     /// SHA-256 of the URL in lowercase hexadecimal: joins an audit record to a URL that somebody else has found.
     pub fn sha256(&self) -> String {
-        use fmt::Write as _;
-        Sha256::digest(&self.0).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        lower_hex(&Sha256::digest(&self.0))
     }
 }
 
@@ -84,16 +82,9 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
-/// Below which names a partition's SageMaker hosts are.
-const fn suffixes(partition: Partition) -> &'static [&'static str] {
-    match partition {
-        Partition::Aws | Partition::AwsUsGov => &[".sagemaker.aws"],
-        Partition::AwsCn => &[".sagemaker.com.cn"],
-    }
-}
-
-fn is_sagemaker_host(authority: &str, partition: Partition) -> bool {
-    suffixes(partition).iter().any(|suffix| authority.strip_suffix(suffix).is_some_and(are_labels))
+fn is_sagemaker_host(authority: &str, kind: Kind, region: &Region) -> bool {
+    let is_below = |suffix: &str| authority.strip_suffix(suffix).is_some_and(are_labels);
+    is_below(sagemaker_suffix(region.partition())) || kind.host_suffixes(region).iter().any(|suffix| is_below(suffix))
 }
 
 /// `localhost` or a name below it, with or without a port. Not 127.0.0.1: cookies of one domain would reach another.
@@ -124,7 +115,7 @@ mod tests {
     const DEVELOPMENT: HostRule = HostRule { allow_loopback: true };
 
     fn check(url: &str, region: &str, rule: HostRule) -> Result<PresignedUrl, ForeignUrl> {
-        PresignedUrl::new(url.to_owned(), &Region::new(region).unwrap(), rule)
+        PresignedUrl::new(url.to_owned(), Kind::Studio, &Region::new(region).unwrap(), rule)
     }
 
     #[test]
@@ -138,6 +129,31 @@ mod tests {
         }
         assert!(check("https://d-abc.studio.cn-north-1.sagemaker.com.cn/auth?token=x", "cn-north-1", LIVE).is_ok());
         assert!(check("https://d-abc.studio.us-gov-west-1.sagemaker.aws/auth?token=x", "us-gov-west-1", LIVE).is_ok());
+    }
+
+    #[test]
+    fn every_kind_has_its_hosts() {
+        let check = |url: &str, kind: Kind| PresignedUrl::new(url.to_owned(), kind, &Region::new("eu-west-1").unwrap(), LIVE).is_ok();
+        for (kind, url) in [
+            (Kind::Studio, "https://d-abc.studio.eu-west-1.sagemaker.aws/auth?token=x"),
+            (Kind::Notebook, "https://nb-1.notebook.eu-west-1.sagemaker.aws?authToken=x"),
+            (Kind::MlflowServer, "https://t-abc.eu-west-1.experiments.sagemaker.aws/auth?authToken=x"),
+            (Kind::MlflowApp, "https://app-ABC.mlflow.sagemaker.eu-west-1.app.aws/auth?authToken=x"),
+            (Kind::PartnerApp, "https://app-abc.partner-app.eu-west-1.sagemaker.aws/auth?authToken=x"),
+        ] {
+            assert!(check(url, kind), "{url}");
+        }
+        // `app.aws` is for MLflow apps alone, and in their own region.
+        for (kind, url) in [
+            (Kind::Studio, "https://app-ABC.mlflow.sagemaker.eu-west-1.app.aws/auth"),
+            (Kind::PartnerApp, "https://app-ABC.mlflow.sagemaker.eu-west-1.app.aws/auth"),
+            (Kind::MlflowApp, "https://app-ABC.mlflow.sagemaker.eu-central-1.app.aws/auth"),
+            (Kind::MlflowApp, "https://mlflow.sagemaker.eu-west-1.app.aws/auth"),
+            (Kind::MlflowApp, "https://app-ABC.mlflow.sagemaker.eu-west-1.app.aws.evil.example/auth"),
+            (Kind::MlflowApp, "https://app-ABC.other.eu-west-1.app.aws/auth"),
+        ] {
+            assert!(!check(url, kind), "{url}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Standing {
                 "suspended" => Self::Suspended,
                 _ => Self::Malformed,
             },
-            Some(Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::Other(_))) => Self::Malformed,
+            Some(Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::L(_) | Value::Other(_))) => Self::Malformed,
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Metrics {
     rate_limit: Option<f64>,
     #[serde(rename = "ReplayDuration", skip_serializing_if = "Option::is_none")]
     replay: Option<f64>,
+    #[serde(rename = "ProvisionDuration", skip_serializing_if = "Option::is_none")]
+    provision: Option<f64>,
     #[serde(rename = "RoleSessionDuration", skip_serializing_if = "Option::is_none")]
     role_session: Option<f64>,
     #[serde(rename = "PostureDuration", skip_serializing_if = "Option::is_none")]
@@ -89,6 +91,7 @@ pub fn metrics(record: &AuditRecord) -> Metrics {
         ("ReadGrantDuration", durations.read_grant),
         ("RateLimitDuration", durations.rate_limit),
         ("ReplayDuration", durations.replay),
+        ("ProvisionDuration", durations.provision),
         ("RoleSessionDuration", durations.role_session),
         ("PostureDuration", durations.posture),
         ("PresignDuration", durations.presign),
@@ -114,6 +117,7 @@ pub fn metrics(record: &AuditRecord) -> Metrics {
         read_grant: durations.read_grant,
         rate_limit: durations.rate_limit,
         replay: durations.replay,
+        provision: durations.provision,
         role_session: durations.role_session,
         posture: durations.posture,
         presign: durations.presign,

@@ -36,6 +36,26 @@ impl AwsError {
         Self::new(500, "InternalFailure", "The stand-in has failed.")
     }
 
+    /// What the calls for notebook instances say of one that is not there: they know no `ResourceNotFound`.
+    pub(super) fn no_record() -> Self {
+        Self::new(400, "ValidationException", "RecordNotFound")
+    }
+
+    /// SageMaker's answer for what is not there, as for what is in another account or region. `what` is a type, as `Domain`.
+    pub(super) fn not_found(what: &str, arn: &str) -> Self {
+        Self::new(400, "ResourceNotFound", format!("{what} [{arn}] does not exist."))
+    }
+
+    /// SageMaker's answer for what cannot be done now.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(400, "ValidationException", message)
+    }
+
+    /// SageMaker's answer for what is not in a state to be opened.
+    pub(super) fn not_ready(what: &str, name: &str, state: &str) -> Self {
+        Self::invalid(format!("{what} [{name}] cannot be opened: it is {state}."))
+    }
+
     /// The same cause has another name, and often another status, in each protocol.
     fn of(protocol: Protocol, query: (u16, &str), json: &str, message: impl Into<String>) -> Self {
         match protocol {
@@ -93,8 +113,8 @@ impl AwsError {
                 ),
             ),
             Protocol::Json => {
-                // The one modelled error has its text in `Message`; the others come from the service's front, which writes `message`.
-                let member = if self.code == "ResourceNotFound" { "Message" } else { "message" };
+                // Modelled errors have their text in `Message`; the others come from the service's front, which writes `message`.
+                let member = if matches!(&*self.code, "ResourceNotFound" | "ResourceInUse") { "Message" } else { "message" };
                 let body = serde_json::json!({ "__type": self.code, member: self.message });
                 Answer::new(self.status, "application/x-amz-json-1.1", body.to_string()).with(ERROR_TYPE, &self.code)
             }
@@ -117,6 +137,21 @@ impl Violations {
         self.push(member, None, "Member must not be null");
     }
 
+    /// A text that has to be there. Gives it back.
+    pub(super) fn required(
+        &mut self,
+        member: &str,
+        value: Option<String>,
+        length: std::ops::RangeInclusive<usize>,
+        pattern: &Pattern,
+    ) -> String {
+        match &value {
+            None => self.missing(member),
+            Some(value) => self.text(member, value, length, pattern),
+        }
+        value.unwrap_or_default()
+    }
+
     /// Length in characters, then the pattern.
     pub(super) fn text(&mut self, member: &str, value: &str, length: std::ops::RangeInclusive<usize>, pattern: &Pattern) {
         let characters = value.chars().count();
@@ -137,6 +172,13 @@ impl Violations {
         }
         if value > *bounds.end() {
             self.push(member, Some(&value.to_string()), format_args!("Member must have value less than or equal to {}", bounds.end()));
+        }
+    }
+
+    /// The entries of a list.
+    pub(super) fn count(&mut self, member: &str, count: usize, most: usize) {
+        if count > most {
+            self.push(member, Some(&format!("{count} entries")), format_args!("Member must have length less than or equal to {most}"));
         }
     }
 
@@ -171,6 +213,67 @@ pub(super) const ENTITY_NAME: Pattern = Pattern {
     matches: |s| !s.starts_with('-') && hyphens_before(s, |b| b.is_ascii_alphanumeric()).is_some_and(|count| (1..=63).contains(&count)),
 };
 
+/// `NotebookInstanceName`; at most 63 in all.
+pub(super) const NOTEBOOK_NAME: Pattern = Pattern { text: "^[a-zA-Z0-9](-*[a-zA-Z0-9])*", matches: is_name };
+
+/// `TrackingServerName`; at most 256 in all.
+pub(super) const TRACKING_SERVER_NAME: Pattern = Pattern { text: "^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}", matches: is_name };
+
+fn is_name(text: &str) -> bool {
+    !text.starts_with('-') && hyphens_before(text, |b| b.is_ascii_alphanumeric()).is_some_and(|count| count > 0)
+}
+
+/// `Arn` of an MLflow app.
+pub(super) const MLFLOW_APP_ARN: Pattern = Pattern {
+    text: "^arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:mlflow-app/.*",
+    matches: |s| arn_resource(s).is_some_and(|resource| resource.starts_with("mlflow-app/")),
+};
+
+/// `Arn` of a Partner AI App.
+pub(super) const PARTNER_APP_ARN: Pattern = Pattern {
+    text: "^arn:aws[a-z\\-]*:sagemaker:[a-z0-9\\-]*:[0-9]{12}:partner-app\\/app-[A-Z0-9]{12}",
+    matches: |s| {
+        arn_resource(s)
+            .and_then(|resource| resource.strip_prefix("partner-app/app-"))
+            .is_some_and(|id| id.len() == 12 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
+    },
+};
+
+/// `ResourceArn` of `ListTags`.
+pub(super) const RESOURCE_ARN: Pattern =
+    Pattern { text: "^arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:[0-9]{12}:.+", matches: |s| arn_resource(s).is_some_and(|r| !r.is_empty()) };
+
+/// The resource that the ARN of something of SageMaker's names, if it is one.
+pub(super) fn arn_resource(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
+    let is_arn = arn == "arn"
+        && partition.strip_prefix("aws").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        && service == "sagemaker"
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && !resource.contains(['\n', '\r']);
+    is_arn.then_some(resource)
+}
+
+/// `ExecutionRole`. The model has less to say of what follows `role`.
+pub(super) const ROLE_ARN: Pattern = Pattern {
+    text: "^arn:aws[a-z\\-]*:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+",
+    matches: |s| latchkey_domain::names::RoleArn::new(s).is_ok(),
+};
+
+/// `SecurityGroupId`.
+pub(super) const SECURITY_GROUP: Pattern =
+    Pattern { text: "[-0-9a-zA-Z]+", matches: |s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') };
+
+/// `TagKey`, `TagValue`: letters, separators and numbers of Unicode. (Rust's letters are a few marks more than `\\p{L}`.)
+pub(super) const TAG_TEXT: Pattern = Pattern {
+    text: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$",
+    matches: |s| s.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)),
+};
+
 /// `RoleSessionName`, `SourceIdentity`.
 pub(super) const SESSION_NAME: Pattern =
     Pattern { text: "[\\w+=,.@-]*", matches: |s| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) };
@@ -203,6 +306,22 @@ mod tests {
             (&SESSION_NAME, &["a_b", "okta.jane@example.com"], &["a b", "a/b", "ä"]),
             (&EXTERNAL_ID, &["a:b/c"], &["a b", "a#b"]),
             (&PRINTABLE, &["a b", "ü"], &["", "\u{1}", "a\u{7f}"]),
+            (&NOTEBOOK_NAME, &["a", "Jane-Doe", "a--b"], &["", "-", "-a", "a-", "a_b"]),
+            (&TRACKING_SERVER_NAME, &["a", "experiments"], &["", "-a", "a-", "a.b"]),
+            (
+                &MLFLOW_APP_ARN,
+                &["arn:aws:sagemaker:eu-west-1:444455556666:mlflow-app/app-7QX2", "arn:aws-cn:sagemaker::444455556666:mlflow-app/"],
+                &["", "arn:aws:sagemaker:eu-west-1:4444:mlflow-app/x", "arn:aws:s3:eu-west-1:444455556666:mlflow-app/x"],
+            ),
+            (
+                &PARTNER_APP_ARN,
+                &["arn:aws:sagemaker:eu-west-1:444455556666:partner-app/app-ABCDEFGHIJ12"],
+                &["arn:aws:sagemaker:eu-west-1:444455556666:partner-app/app-ABC", "arn:AWS:sagemaker:eu-west-1:444455556666:partner-app/x"],
+            ),
+            (&RESOURCE_ARN, &["arn:aws:sagemaker:eu-west-1:444455556666:x"], &["arn:aws:sagemaker:eu-west-1:444455556666:", "x"]),
+            (&ROLE_ARN, &["arn:aws:iam::111122223333:role/a/b"], &["arn:aws:iam::111122223333:user/a", "role/a"]),
+            (&SECURITY_GROUP, &["sg-0123"], &["", "sg_0"]),
+            (&TAG_TEXT, &["", "Größe 1", "a_.:/=+-@"], &["a|b", "a\tb", "#"]),
         ] {
             for text in good {
                 assert!((pattern.matches)(text), "{text}");

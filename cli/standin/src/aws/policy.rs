@@ -244,6 +244,11 @@ mod tests {
         ] {
             assert!(Policy::parse(bad).is_err(), "{bad}");
         }
+        // As the broker's session policies for MLflow have it.
+        let server = "arn:aws:sagemaker:eu-central-1:111122223333:mlflow-tracking-server/experiments";
+        let mlflow = Policy::parse(&one("Allow", "sagemaker-mlflow:*", server)).unwrap();
+        assert_eq!(mlflow.verdict("sagemaker-mlflow:AccessUI", server), Verdict::Allowed);
+        assert_eq!(mlflow.verdict("sagemaker:DescribeMlflowTrackingServer", server), Verdict::NotAllowed);
         assert!(Policy::parse(r#"{"Statement":{"Sid":"a","Effect":"Allow","Action":["sts:AssumeRole"],"Resource":["*"]}}"#).is_ok());
     }
 

@@ -1,17 +1,25 @@
 //! SageMaker: AWS JSON 1.1. One file for each action.
 
+mod create_partner_app_presigned_url;
 mod create_presigned_domain_url;
+mod create_presigned_mlflow_app_url;
+mod create_presigned_mlflow_tracking_server_url;
+mod create_presigned_notebook_instance_url;
+mod create_user_profile;
 mod describe_domain;
+mod describe_mlflow_app;
+mod describe_mlflow_tracking_server;
+mod describe_notebook_instance;
+mod describe_partner_app;
 mod describe_user_profile;
-
-use std::collections::BTreeMap;
-use std::fmt;
+mod list_tags;
+mod members;
+mod presign;
 
 use http::header;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
+use self::members::Members;
 use super::Call;
 use super::error::AwsError;
 use crate::answer::Answer;
@@ -26,9 +34,19 @@ type Action = fn(&Call<'_>, Members) -> Result<Value, AwsError>;
 
 /// Every action that the stand-in knows.
 const ACTIONS: &[(&str, Action)] = &[
+    ("CreatePartnerAppPresignedUrl", create_partner_app_presigned_url::answer),
     ("CreatePresignedDomainUrl", create_presigned_domain_url::answer),
+    ("CreatePresignedMlflowAppUrl", create_presigned_mlflow_app_url::answer),
+    ("CreatePresignedMlflowTrackingServerUrl", create_presigned_mlflow_tracking_server_url::answer),
+    ("CreatePresignedNotebookInstanceUrl", create_presigned_notebook_instance_url::answer),
+    ("CreateUserProfile", create_user_profile::answer),
     ("DescribeDomain", describe_domain::answer),
+    ("DescribeMlflowApp", describe_mlflow_app::answer),
+    ("DescribeMlflowTrackingServer", describe_mlflow_tracking_server::answer),
+    ("DescribeNotebookInstance", describe_notebook_instance::answer),
+    ("DescribePartnerApp", describe_partner_app::answer),
     ("DescribeUserProfile", describe_user_profile::answer),
+    ("ListTags", list_tags::answer),
 ];
 
 pub(super) fn action(wire: &Request<'_>) -> String {
@@ -50,69 +68,6 @@ pub(super) fn answer(call: &Call<'_>, wire: &Request<'_>) -> Result<Answer, AwsE
     let action = target(wire)
         .and_then(|name| ACTIONS.iter().find(|(known, _)| *known == name))
         .ok_or_else(|| AwsError::new(400, "UnknownOperationException", "X-Amz-Target names no action that the stand-in knows."))?;
-    let members: Members = serde_json::from_slice(wire.body).map_err(|why| {
-        AwsError::new(400, "SerializationException", format!("The body is not a JSON object with each member once: {why}"))
-    })?;
-    let output = (action.1)(call, members)?;
+    let output = (action.1)(call, Members::read(wire.body)?)?;
     Ok(Answer::new(200, CONTENT_TYPE, output.to_string()))
-}
-
-/// The members of an input that nobody has looked at yet.
-#[derive(Debug)]
-struct Members(BTreeMap<String, Value>);
-
-impl Members {
-    fn text(&mut self, name: &str) -> Result<Option<String>, AwsError> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(wrong_type(name, "a string")),
-        }
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<i64>, AwsError> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Number(number)) => number.as_i64().map(Some).ok_or_else(|| wrong_type(name, "an integer")),
-            Some(Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => Err(wrong_type(name, "an integer")),
-        }
-    }
-
-    /// Whatever is left is not known. AWS would pass it over.
-    fn finish(self) -> Result<(), AwsError> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(AwsError::new(400, "SerializationException", format!("{name} is not a member of the action's input"))),
-        }
-    }
-}
-
-fn wrong_type(name: &str, right: &str) -> AwsError {
-    AwsError::new(400, "SerializationException", format!("{name} is not {right}"))
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a member is there twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
-    }
 }

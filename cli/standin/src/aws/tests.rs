@@ -1,5 +1,8 @@
 //! The AWS stand-in over the wire.
 
+mod doors;
+mod profiles;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -93,6 +96,7 @@ impl Fixture {
                 policy: Policy::allow(["sagemaker:CreatePresignedDomainUrl"], [format!("arn:aws:sagemaker:*:{ACCOUNT}:user-profile/*")]),
             }],
             domains: vec![domain, sso],
+            ..World::default()
         };
         let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
         let aws = Aws::start(0, world, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap();
@@ -154,6 +158,27 @@ impl Fixture {
         credentials(&self.assume(&[]).await)
     }
 
+    /// Puts things into the world, and lets the role do all with them.
+    fn with_doors(&self, change: impl FnOnce(&mut World)) {
+        self.aws.change(|world| {
+            change(world);
+            world.role_mut(ROLE).unwrap().policy = Policy::allow(["*"], ["*"]);
+        });
+    }
+
+    /// A session that a session policy does not narrow.
+    async fn wide_session(&self) -> Credentials {
+        credentials(&self.assume(&[("Policy", "")]).await)
+    }
+
+    /// A session that may do these things only, each to one resource: a statement for each, as the broker writes them.
+    async fn narrow_session(&self, permissions: &[(&str, &str)]) -> Credentials {
+        let statements: Vec<Value> =
+            permissions.iter().map(|(action, arn)| json!({ "Effect": "Allow", "Action": action, "Resource": [arn] })).collect();
+        let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+        credentials(&self.assume(&[("Policy", &policy)]).await)
+    }
+
     async fn presign(&self, credentials: &Credentials, input: &Value) -> Reply {
         send(self.aws.address(), self.presign_request(credentials, &input.to_string())).await.unwrap()
     }
@@ -171,8 +196,11 @@ impl Fixture {
     }
 
     async fn open(&self, url: &str, accept: &str) -> Reply {
-        let (host, target) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-        send(self.aws.address(), request("GET", &format!("/{target}"), host, &[("accept", accept)], "")).await.unwrap()
+        let rest = url.strip_prefix("http://").unwrap();
+        let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap());
+        // As browsers do: a URL without a path has the path `/`.
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        send(self.aws.address(), request("GET", &target, host, &[("accept", accept)], "")).await.unwrap()
     }
 }
 
@@ -225,6 +253,8 @@ async fn a_launch() {
     assert_eq!(
         opened.json(),
         json!({
+            "kind": "studio",
+            "resource_arn": JANE,
             "domain_id": "d-abc",
             "user_profile_name": "jane",
             "space_name": "shared",

@@ -1,7 +1,16 @@
-//! What there is in the stand-in's AWS: callers, roles, domains, profiles, spaces.
+//! What there is in the stand-in's AWS: callers, roles, and what can be opened.
+
+mod domain;
+mod doors;
 
 use latchkey_domain::clock::Timestamp;
-use latchkey_domain::names::{AccountId, DomainId, ExternalId, Region, RoleArn, SpaceName, UserProfileName};
+use latchkey_domain::names::{AccountId, ExternalId, Region, RoleArn};
+
+pub use self::domain::{AuthMode, Domain, NetworkAccess, Status, UserProfile};
+pub use self::doors::{
+    ImdsVersion, MlflowApp, MlflowAppStatus, NotebookInstance, NotebookStatus, PartnerApp, PartnerAppStatus, TrackingServer,
+    TrackingServerStatus,
+};
 
 use super::policy::Policy;
 use crate::random::{self, NoRandomness};
@@ -16,6 +25,14 @@ pub struct World {
     pub roles: Vec<Role>,
     /// SageMaker domains, in any account and region.
     pub domains: Vec<Domain>,
+    /// Notebook instances, in any account and region.
+    pub notebook_instances: Vec<NotebookInstance>,
+    /// MLflow tracking servers, in any account and region.
+    pub tracking_servers: Vec<TrackingServer>,
+    /// MLflow apps, in any account and region.
+    pub mlflow_apps: Vec<MlflowApp>,
+    /// Partner AI Apps, in any account and region.
+    pub partner_apps: Vec<PartnerApp>,
 }
 
 /// A key, its secret, and the session token that goes with it where there is one.
@@ -96,151 +113,6 @@ pub enum SourceIdentity {
     Required,
 }
 
-/// A SageMaker domain.
-#[derive(Debug, Clone)]
-pub struct Domain {
-    /// Its id.
-    pub id: DomainId,
-    /// Its region: an id means nothing outside it.
-    pub region: Region,
-    /// Its account.
-    pub account_id: AccountId,
-    /// How its users sign in.
-    pub auth_mode: AuthMode,
-    /// How its apps reach the network.
-    pub network_access: NetworkAccess,
-    /// The customer's key that its storage is encrypted with; AWS's own without one.
-    pub kms_key: Option<String>,
-    /// Its state.
-    pub status: Status,
-    /// Its user profiles.
-    pub user_profiles: Vec<UserProfile>,
-    /// Its spaces.
-    pub spaces: Vec<SpaceName>,
-}
-
-impl Domain {
-    /// A domain in service, with AuthMode IAM, VpcOnly and a customer's key, these profiles in service and these spaces.
-    pub fn in_service(
-        id: DomainId,
-        region: Region,
-        account_id: AccountId,
-        user_profiles: Vec<UserProfileName>,
-        spaces: Vec<SpaceName>,
-    ) -> Self {
-        let user_profiles = user_profiles.into_iter().map(|name| UserProfile { name, status: Status::InService }).collect();
-        let partition = region.partition().as_str();
-        let kms_key = Some(format!("arn:{partition}:kms:{region}:{account_id}:key/11111111-2222-4333-8444-555555555555"));
-        Self {
-            id,
-            region,
-            account_id,
-            auth_mode: AuthMode::Iam,
-            network_access: NetworkAccess::VpcOnly,
-            kms_key,
-            status: Status::InService,
-            user_profiles,
-            spaces,
-        }
-    }
-
-    /// The profile of that name, compared without case, to change it.
-    pub fn user_profile_mut(&mut self, name: &str) -> Option<&mut UserProfile> {
-        self.user_profiles.iter_mut().find(|profile| profile.name.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// The profile of that name, compared without case.
-    pub(crate) fn user_profile(&self, name: &str) -> Option<&UserProfile> {
-        self.user_profiles.iter().find(|profile| profile.name.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// The space of that name, compared without case.
-    pub(crate) fn space(&self, name: &str) -> Option<&SpaceName> {
-        self.spaces.iter().find(|space| space.as_str().eq_ignore_ascii_case(name))
-    }
-}
-
-/// How a domain's users sign in. Presigned URLs exist only under IAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMode {
-    /// With IAM.
-    Iam,
-    /// With IAM Identity Center.
-    Sso,
-}
-
-impl AuthMode {
-    /// The mode as SageMaker writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Iam => "IAM",
-            Self::Sso => "SSO",
-        }
-    }
-}
-
-/// How a domain's apps reach the network (`AppNetworkAccessType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NetworkAccess {
-    /// Through a VPC of AWS's with a way to the internet: the default.
-    PublicInternetOnly,
-    /// Through the customer's VPC.
-    VpcOnly,
-}
-
-impl NetworkAccess {
-    /// The type as SageMaker writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PublicInternetOnly => "PublicInternetOnly",
-            Self::VpcOnly => "VpcOnly",
-        }
-    }
-}
-
-/// The state of a domain or a user profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// Being created.
-    Pending,
-    /// Ready.
-    InService,
-    /// Being changed.
-    Updating,
-    /// Not to be used.
-    Failed,
-    /// A change to it has failed.
-    UpdateFailed,
-    /// On its way out.
-    Deleting,
-    /// It should be gone and is not.
-    DeleteFailed,
-}
-
-impl Status {
-    /// The state as SageMaker writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::InService => "InService",
-            Self::Updating => "Updating",
-            Self::Failed => "Failed",
-            Self::UpdateFailed => "Update_Failed",
-            Self::Deleting => "Deleting",
-            Self::DeleteFailed => "Delete_Failed",
-        }
-    }
-}
-
-/// A user profile.
-#[derive(Debug, Clone)]
-pub struct UserProfile {
-    /// Its name, with the case it was made with.
-    pub name: UserProfileName,
-    /// Its state.
-    pub status: Status,
-}
-
 impl World {
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.arn.as_str() == arn)
@@ -250,13 +122,63 @@ impl World {
         self.domains.iter().find(|domain| domain.id.as_str() == id && &domain.region == region && &domain.account_id == account_id)
     }
 
-    /// The domain with that id, to change it.
-    pub fn domain_mut(&mut self, id: &str) -> Option<&mut Domain> {
-        self.domains.iter_mut().find(|domain| domain.id.as_str() == id)
+    pub(crate) fn domain_here(&mut self, account_id: &AccountId, region: &Region, id: &str) -> Option<&mut Domain> {
+        self.domains.iter_mut().find(|domain| domain.id.as_str() == id && &domain.region == region && &domain.account_id == account_id)
+    }
+
+    pub(crate) fn notebook_instance(&self, account_id: &AccountId, region: &Region, name: &str) -> Option<&NotebookInstance> {
+        let is_it = |n: &&NotebookInstance| n.name.as_str() == name && &n.region == region && &n.account_id == account_id;
+        self.notebook_instances.iter().find(is_it)
+    }
+
+    pub(crate) fn tracking_server(&self, account_id: &AccountId, region: &Region, name: &str) -> Option<&TrackingServer> {
+        let is_it = |s: &&TrackingServer| s.name.as_str() == name && &s.region == region && &s.account_id == account_id;
+        self.tracking_servers.iter().find(is_it)
+    }
+
+    pub(crate) fn mlflow_app(&self, account_id: &AccountId, region: &Region, arn: &str) -> Option<&MlflowApp> {
+        let is_here = |app: &&MlflowApp| &app.arn.region() == region && app.arn.account_id() == account_id.as_str();
+        self.mlflow_apps.iter().filter(is_here).find(|app| app.arn.as_str() == arn)
+    }
+
+    pub(crate) fn partner_app(&self, account_id: &AccountId, region: &Region, arn: &str) -> Option<&PartnerApp> {
+        let is_here = |app: &&PartnerApp| &app.arn.region() == region && app.arn.account_id() == account_id.as_str();
+        self.partner_apps.iter().filter(is_here).find(|app| app.arn.as_str() == arn)
     }
 
     /// The role with that ARN, to change it.
     pub fn role_mut(&mut self, arn: &str) -> Option<&mut Role> {
         self.roles.iter_mut().find(|role| role.arn.as_str() == arn)
     }
+
+    /// The domain with that id, to change it.
+    pub fn domain_mut(&mut self, id: &str) -> Option<&mut Domain> {
+        self.domains.iter_mut().find(|domain| domain.id.as_str() == id)
+    }
+
+    /// The notebook instance of that name, to change it.
+    pub fn notebook_instance_mut(&mut self, name: &str) -> Option<&mut NotebookInstance> {
+        self.notebook_instances.iter_mut().find(|notebook| notebook.name.as_str() == name)
+    }
+
+    /// The tracking server of that name, to change it.
+    pub fn tracking_server_mut(&mut self, name: &str) -> Option<&mut TrackingServer> {
+        self.tracking_servers.iter_mut().find(|server| server.name.as_str() == name)
+    }
+
+    /// The MLflow app with that ARN, to change it.
+    pub fn mlflow_app_mut(&mut self, arn: &str) -> Option<&mut MlflowApp> {
+        self.mlflow_apps.iter_mut().find(|app| app.arn.as_str() == arn)
+    }
+
+    /// The Partner AI App with that ARN, to change it.
+    pub fn partner_app_mut(&mut self, arn: &str) -> Option<&mut PartnerApp> {
+        self.partner_apps.iter_mut().find(|app| app.arn.as_str() == arn)
+    }
+}
+
+/// A customer's key, for what is set up soundly.
+fn customer_key(region: &Region, account_id: &AccountId) -> String {
+    let partition = region.partition().as_str();
+    format!("arn:{partition}:kms:{region}:{account_id}:key/11111111-2222-4333-8444-555555555555")
 }

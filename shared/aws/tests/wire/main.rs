@@ -2,7 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "a test has no verifier to make its principals")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for such")]
 
+mod kinds;
 mod posture;
+mod profiles;
 mod support;
 mod table;
 mod urls;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Reply, Server, SetClock, block_on, clients, error, html, json, nobody};
 use crate::urls::{BUDGET, NOW, ROLE, entitlement, session};
 use latchkey_aws::role_session::SessionScope;
-use latchkey_aws::url_issuer::{self, SageMaker};
+use latchkey_aws::sagemaker::{self, SageMaker};
 use latchkey_domain::decision::{Code, Denial};
 use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::item::Value;
@@ -65,17 +65,19 @@ fn the_domain_and_the_profile_are_asked_about_side_by_side() {
 }
 
 #[test]
-fn a_session_may_look_at_its_own_target_and_only_where_the_gate_is_on() {
+fn a_session_may_look_at_the_domain_only_where_the_gate_is_on() {
     for mode in [PostureMode::Off, PostureMode::Report, PostureMode::Enforce] {
         let sts = Server::new([session(1)]);
         block_on(gate(&sts.url(), &nobody(), mode).open_session(&entitlement("jane", Some(ROLE), &[]), BUDGET)).unwrap();
         let policy: serde_json::Value = serde_json::from_str(&sts.requests()[0].form()["Policy"]).unwrap();
         let profile = "arn:aws:sagemaker:eu-central-1:210987654321:user-profile/d-abc/Jane";
         let allow = |action: &str, resource: &[&str]| value!({"Effect": "Allow", "Action": action, "Resource": resource});
-        let mut statements = vec![allow("sagemaker:CreatePresignedDomainUrl", &[profile, &profile.to_lowercase()])];
+        let mut statements = vec![
+            allow("sagemaker:CreatePresignedDomainUrl", &[profile, &profile.to_lowercase()]),
+            allow("sagemaker:DescribeUserProfile", &[profile, &profile.to_lowercase()]),
+        ];
         if mode != PostureMode::Off {
             statements.push(allow("sagemaker:DescribeDomain", &["arn:aws:sagemaker:eu-central-1:210987654321:domain/d-abc"]));
-            statements.push(allow("sagemaker:DescribeUserProfile", &[profile, &profile.to_lowercase()]));
         }
         assert_eq!(policy, value!({"Version": "2012-10-17", "Statement": statements}), "{mode:?}");
     }
@@ -115,7 +117,7 @@ fn every_failure_to_look_has_its_code_and_reason_in_time() {
         assert!(begun.elapsed() < BUDGET + Duration::from_millis(300), "{reply:?}");
         assert_eq!((denial.code, denial.reason.0), (code, reason), "{reply:?}");
         assert_eq!(sagemaker.requests().len(), tries, "{reply:?}");
-        assert!(url_issuer::REASONS.contains(&denial.reason) && !format!("{denial:?}").contains("canary"), "{denial:?}");
+        assert!(sagemaker::REASONS.contains(&denial.reason) && !format!("{denial:?}").contains("canary"), "{denial:?}");
     }
 }
 

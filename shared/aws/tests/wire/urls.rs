@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Reply, Server, SetClock, block_on, clients, cut_off, error, html, json, nobody, xml};
 use latchkey_aws::role_session::{self, SessionCredentials, SessionScope};
-use latchkey_aws::url_issuer::{self, FOREIGN_URL, SageMaker};
+use latchkey_aws::sagemaker::{self, FOREIGN_URL, SageMaker};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial};
 use latchkey_domain::entitlement::{Entitlement, SubjectRecord, Terms, Wish, entitle};
 use latchkey_domain::identity::{Identity, IssuerId, Principal, Subject};
 use latchkey_domain::item::{Item, Value};
-use latchkey_domain::names::{Region, RoleArn};
+use latchkey_domain::names::{ExternalId, Region, RoleArn};
 use latchkey_domain::ports::{Issued, RoleSession, UrlIssuer as _};
 use serde_json::json as value;
 
@@ -18,30 +18,32 @@ pub(crate) const BUDGET: Duration = Duration::from_secs(3);
 /// 2026-01-31T12:00:00Z.
 pub(crate) const NOW: i64 = 1_769_860_800;
 pub(crate) const ROLE: &str = "arn:aws:iam::210987654321:role/issuing";
+pub(crate) const PROVISION_ROLE: &str = "arn:aws:iam::210987654321:role/provisioning";
 
 pub(crate) fn entitlement(subject: &str, role: Option<&str>, more: &[(&str, Value)]) -> Entitlement {
     let text = |value: &str| Value::S(value.to_owned());
-    let mut row = Item::from([
-        ("kind".to_owned(), text("studio")),
-        ("domain_id".to_owned(), text("d-abc")),
-        ("user_profile_name".to_owned(), text("Jane")),
-    ]);
-    row.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let studio = [("kind", text("studio")), ("domain_id", text("d-abc")), ("user_profile_name", text("Jane"))];
+    entitlement_to(subject, role, &[&studio, more].concat())
+}
+
+/// That the subject may open what a row with these attributes names. The provisioning role is the one in [`ROLE`]'s account.
+pub(crate) fn entitlement_to(subject: &str, role: Option<&str>, attributes: &[(&str, Value)]) -> Entitlement {
+    let row: Item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let identity = Identity { issuer: IssuerId::new("okta").unwrap(), subject: Subject::new(subject).unwrap() };
     let now = Timestamp::from_unix_seconds(NOW);
     let principal = Principal::from_verified_claims(identity, "k1".to_owned(), None, now.plus_seconds(600));
+    let region = Region::new("eu-central-1").unwrap();
     let terms = Terms {
-        region: Region::new("eu-central-1").unwrap(),
         role_arn: role.map(|role| RoleArn::new(role).unwrap()),
-        external_id: None,
-        url_seconds: 30,
-        session_seconds: 28800,
+        provision_role_arn: Some(RoleArn::new(PROVISION_ROLE).unwrap()),
+        provision_external_id: Some(ExternalId::new("ext-provision").unwrap()),
+        ..Terms::in_region(region)
     };
     let record = SubjectRecord::new(None, [("research".to_owned(), row)]);
     entitle(principal, &record, &Wish::default(), &terms, "123456789012", now).unwrap()
 }
 
-fn issuer(sts: &str, sagemaker: &str, scope: SessionScope, clock: &SetClock) -> SageMaker<SetClock> {
+pub(crate) fn issuer(sts: &str, sagemaker: &str, scope: SessionScope, clock: &SetClock) -> SageMaker<SetClock> {
     SageMaker::new(&clients(&nobody(), sts, sagemaker), scope, clock.clone())
 }
 
@@ -79,9 +81,9 @@ fn url(url: &str) -> Reply {
 
 const GOOD_URL: &str = "https://d-abc.studio.eu-central-1.sagemaker.aws/auth?token=canary";
 
-type Outcome = Result<(RoleSession<SessionCredentials>, Issued), Denial>;
+pub(crate) type Outcome = Result<(RoleSession<SessionCredentials>, Issued), Denial>;
 
-async fn issue(issuer: &SageMaker<SetClock>, entitlement: &Entitlement) -> Outcome {
+pub(crate) async fn issue(issuer: &SageMaker<SetClock>, entitlement: &Entitlement) -> Outcome {
     let session = issuer.open_session(entitlement, BUDGET).await?;
     let issued = issuer.presign(entitlement, &session, BUDGET).await?;
     Ok((session, issued))
@@ -121,8 +123,10 @@ fn a_user_gets_a_session_of_their_own_for_one_resource() {
     let arn = "arn:aws:sagemaker:eu-central-1:210987654321:user-profile/d-abc/Jane";
     assert_eq!(
         policy,
-        value!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sagemaker:CreatePresignedDomainUrl",
-            "Resource": [arn, arn.to_lowercase()]}]})
+        value!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": [arn, arn.to_lowercase()]},
+            {"Effect": "Allow", "Action": "sagemaker:DescribeUserProfile", "Resource": [arn, arn.to_lowercase()]},
+        ]})
     );
     let expected = [
         ("Action", "AssumeRole"),
@@ -242,8 +246,9 @@ fn every_failure_of_sagemaker_has_its_code_and_reason_in_time() {
         (error(400, "AccessDeniedException"), "sagemaker.access-denied", Some("AccessDeniedException"), 1),
         (error(403, "ExpiredTokenException"), "sagemaker.credentials", Some("ExpiredTokenException"), 1),
         (error(403, "InvalidSignatureException"), "sagemaker.credentials", Some("InvalidSignatureException"), 1),
-        (error(400, "ValidationException"), "sagemaker.validation", Some("ValidationException"), 1),
-        (error(400, "SomethingElse"), "sagemaker.refused", Some("SomethingElse"), 1),
+        // And once for the target's state, which is not told either.
+        (error(400, "ValidationException"), "sagemaker.validation", Some("ValidationException"), 2),
+        (error(400, "SomethingElse"), "sagemaker.refused", Some("SomethingElse"), 2),
         (error(500, "InternalFailure"), "sagemaker.failed", Some("InternalFailure"), 2),
         (html(502, "<html>bad gateway</html>"), "sagemaker.failed", None, 2),
         (html(403, "<html>blocked</html>"), "sagemaker.access-denied", None, 1),
@@ -265,7 +270,7 @@ fn every_failure_of_sagemaker_has_its_code_and_reason_in_time() {
         assert_eq!(denial.retry_after_seconds, Some(5));
         assert_eq!(sagemaker.requests().len(), tries, "{reply:?}");
         assert!(!format!("{denial:?}").contains("canary") && !format!("{denial:?}").contains("arn:"), "{denial:?}");
-        assert!(url_issuer::REASONS.contains(&denial.reason));
+        assert!(sagemaker::REASONS.contains(&denial.reason));
     }
     let issuer = issuer(&nobody(), &nobody(), SessionScope::User, &SetClock::new(NOW));
     assert_eq!(block_on(issue(&issuer, &own)).unwrap_err().reason.0, "sagemaker.unreachable");

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Members;
+use super::members::Members;
 use crate::aws::error::{AwsError, DOMAIN_ID, Violations};
+use crate::aws::pages::STUDIO;
 use crate::aws::{Call, lock};
 
 const ACTION: &str = "sagemaker:DescribeDomain";
@@ -13,20 +14,14 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
     members.finish()?;
 
     let mut violations = Violations::default();
-    match &domain_id {
-        None => violations.missing("domainId"),
-        Some(domain_id) => violations.text("domainId", domain_id, 0..=63, &DOMAIN_ID),
-    }
+    let domain_id = violations.required("domainId", domain_id, 0..=63, &DOMAIN_ID);
     violations.finish("ValidationException")?;
-    let domain_id = domain_id.unwrap_or_default();
 
     let arn = call.arn(&format!("domain/{domain_id}"));
     call.authorize(ACTION, &arn)?;
 
     let world = lock(&call.state.world);
-    let domain = world
-        .domain(&call.identity.account_id, call.region, &domain_id)
-        .ok_or_else(|| AwsError::new(400, "ResourceNotFound", format!("Domain [{arn}] does not exist.")))?;
+    let domain = world.domain(&call.identity.account_id, call.region, &domain_id).ok_or_else(|| AwsError::not_found("Domain", &arn))?;
     let mut output = json!({
         "DomainArn": arn,
         "DomainId": domain_id,
@@ -34,7 +29,7 @@ pub(super) fn answer(call: &Call<'_>, mut members: Members) -> Result<Value, Aws
         "Status": domain.status.as_str(),
         "AuthMode": domain.auth_mode.as_str(),
         "AppNetworkAccessType": domain.network_access.as_str(),
-        "Url": format!("http://{domain_id}.studio.{}.sagemaker.localhost:{}", call.region, call.state.port),
+        "Url": format!("http://{}:{}", STUDIO.host(&domain_id, call.region), call.state.port),
     });
     // AWS leaves out what there is none of.
     if let Some(kms_key) = &domain.kms_key {

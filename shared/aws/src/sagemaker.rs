@@ -1,29 +1,38 @@
-//! Presigned URLs from SageMaker, and what it says of their targets.
+//! Presigned URLs from SageMaker, and what it says of their targets. One file for each kind of target.
+
+mod mlflow_app;
+mod mlflow_server;
+mod notebook;
+mod partner_app;
+mod profiles;
+mod studio;
 
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_sagemaker::config::IdentityCache;
-use aws_sdk_sagemaker::operation::RequestId as _;
-use aws_sdk_sagemaker::types::{AppNetworkAccessType, AuthMode, DomainStatus, UserProfileStatus};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::decision::{Code, Denial};
 use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::names::Region;
 use latchkey_domain::ports::{Issued, RoleSession, UrlIssuer};
-use latchkey_domain::posture::{Inspection, PostureMode, StudioFacts};
+use latchkey_domain::posture::{Inspection, NotReady, PostureMode};
 use latchkey_domain::presigned_url::{HostRule, PresignedUrl};
 use latchkey_domain::target::Target;
+use tokio::time::Instant;
 
 use crate::attempts::{self, Policy};
 use crate::clients::Clients;
-use crate::failure::{Failure, Kind, printable, service_reasons};
+use crate::failure::{Failure, Kind, service_reasons};
 use crate::role_session::{RoleSessions, SessionCredentials, SessionScope};
 
 service_reasons! {
     "sagemaker";
     /// SageMaker returned a URL whose host is not one of its own. It was not handed on.
     FOREIGN_URL = "sagemaker.foreign-url";
+    /// SageMaker refused to make a URL, and the target's state says why.
+    NOT_READY = "sagemaker.not-ready";
 }
 
 /// The state of a target that does not exist, in the words of the answer's `state`.
@@ -34,6 +43,58 @@ const PRESIGN: Policy = Policy { attempts: 2, each: Duration::from_millis(2500),
 
 /// Looking changes nothing. It takes less than making the URL may, which comes after it.
 const DESCRIBE: Policy = Policy { attempts: 2, each: Duration::from_millis(1500), whole: Duration::from_secs(3), harmless_twice: true };
+
+/// What is called for a target of one kind.
+trait Calls {
+    /// Makes a URL: `CreatePresigned…Url`.
+    fn presign(&self, via: &Via<'_>, entitlement: &Entitlement) -> impl Future<Output = Result<Made, Failure>> + Send;
+
+    /// Asks for the state; none is one in which the target can be opened.
+    fn state(&self, via: &Via<'_>) -> impl Future<Output = Result<Option<NotReady>, Failure>> + Send;
+}
+
+/// What is asked about a target that the posture gate looks at.
+trait Inspect {
+    /// Asks, and judges what it is told.
+    fn inspect(&self, via: &Via<'_>, deadline: Instant) -> impl Future<Output = Result<Inspection, Failure>> + Send;
+}
+
+/// Calls a method of [`Calls`] on a target of any kind.
+macro_rules! of_any_kind {
+    ($target:expr, $each:ident => $call:expr) => {
+        match $target {
+            Target::Studio($each) => $call,
+            Target::Notebook($each) => $call,
+            Target::MlflowServer($each) => $call,
+            Target::MlflowApp($each) => $call,
+            Target::PartnerApp($each) => $call,
+        }
+    };
+}
+
+/// How SageMaker is called: the client, and what a call needs beyond the client's own, the session's credentials and the
+/// target's region.
+struct Via<'a> {
+    client: &'a aws_sdk_sagemaker::Client,
+    overrides: Option<aws_sdk_sagemaker::config::Builder>,
+}
+
+/// Sends a request of the SDK's.
+macro_rules! send {
+    ($via:expr, $request:expr) => {
+        match &$via.overrides {
+            Some(overrides) => $request.customize().config_override(overrides.clone()).send().await,
+            None => $request.send().await,
+        }
+    };
+}
+use send;
+
+/// What a call that makes URLs answered.
+struct Made {
+    url: Option<String>,
+    request_id: Option<String>,
+}
 
 /// SageMaker, and the sessions to call it under.
 ///
@@ -59,17 +120,17 @@ impl<C: Clock> SageMaker<C> {
         }
     }
 
-    /// The same for a posture gate that does this: unless it is off, sessions may look at their targets.
+    /// The same for a posture gate that does this: unless it is off, sessions may look at all that the gate asks about.
     #[must_use]
     pub fn with_posture(self, mode: PostureMode) -> Self {
         Self { sessions: self.sessions.may_inspect(mode.inspects()), posture: mode, ..self }
     }
 
-    /// What a call needs beyond the client's own: the session's credentials and the target's region, where they differ.
-    fn overrides(&self, region: &Region, session: &SessionCredentials) -> Option<aws_sdk_sagemaker::config::Builder> {
+    fn via(&self, region: &Region, session: &SessionCredentials) -> Via<'_> {
         let credentials = session.credentials();
+        let mut via = Via { client: &self.client, overrides: None };
         if credentials.is_none() && *region == self.own_region {
-            return None;
+            return via;
         }
         let mut builder = aws_sdk_sagemaker::Config::builder();
         if let Some(credentials) = credentials {
@@ -79,7 +140,8 @@ impl<C: Clock> SageMaker<C> {
         if *region != self.own_region {
             builder = builder.region(aws_sdk_sagemaker::config::Region::new(region.as_str().to_owned()));
         }
-        Some(builder)
+        via.overrides = Some(builder);
+        via
     }
 
     /// A session can be revoked, or the role changed, before it ends. The next request opens a new one.
@@ -89,81 +151,23 @@ impl<C: Clock> SageMaker<C> {
         }
     }
 
-    /// Calls SageMaker for the URL of this kind of target: the URL, and the id of the request.
-    async fn call(
-        &self,
-        entitlement: &Entitlement,
-        session: &SessionCredentials,
-        budget: Duration,
-    ) -> Result<(Option<String>, Option<String>), Failure> {
-        let overrides = self.overrides(entitlement.region(), session);
-        attempts::run(PRESIGN, attempts::deadline(budget, PRESIGN), || {
-            let overrides = overrides.clone();
-            match &entitlement.grant().target {
-                Target::Studio { domain_id, user_profile_name } => {
-                    let landing = entitlement.landing();
-                    let request = self
-                        .client
-                        .create_presigned_domain_url()
-                        .domain_id(domain_id.as_str())
-                        .user_profile_name(user_profile_name.as_str())
-                        .expires_in_seconds(seconds(entitlement.url_seconds()))
-                        .session_expiration_duration_in_seconds(seconds(entitlement.session_seconds()))
-                        .set_landing_uri(landing.and_then(|landing| landing.landing_uri.as_ref()).map(ToString::to_string))
-                        .set_space_name(landing.and_then(|landing| landing.space_name.as_ref()).map(ToString::to_string));
-                    async move {
-                        let output = match overrides {
-                            Some(overrides) => request.customize().config_override(overrides).send().await?,
-                            None => request.send().await?,
-                        };
-                        let request_id = output.request_id().and_then(printable);
-                        Ok((output.authorized_url, request_id))
-                    }
-                }
+    /// What the caller is told when no URL was made. A call that was refused for what it asks may have been refused for the
+    /// state that the target is in: SageMaker has no error code for that, so the state itself is asked for.
+    async fn refusal(&self, target: &Target, via: &Via<'_>, failure: Failure, until: Instant) -> Denial {
+        if !matches!(failure.kind, Kind::Validation | Kind::Refused) {
+            return denial(failure);
+        }
+        let deadline = until.min(attempts::deadline(DESCRIBE.whole, DESCRIBE));
+        match attempts::run(DESCRIBE, deadline, || async move { of_any_kind!(target, each => each.state(via).await) }).await {
+            Ok(Some(not_ready)) => {
+                let mut denial = not_ready.refusal(NOT_READY).with_aws_request_id(failure.request_id);
+                denial.detail = failure.code;
+                denial
             }
-        })
-        .await
-    }
-
-    /// Asks SageMaker about the domain and the user profile, side by side.
-    async fn inspect_studio(
-        &self,
-        (domain_id, user_profile_name): (&str, &str),
-        overrides: Option<&aws_sdk_sagemaker::config::Builder>,
-        budget: Duration,
-    ) -> Result<Inspection, Failure> {
-        let deadline = attempts::deadline(budget, DESCRIBE);
-        let domain = attempts::run(DESCRIBE, deadline, || {
-            let (request, overrides) = (self.client.describe_domain().domain_id(domain_id), overrides.cloned());
-            async move {
-                Ok(match overrides {
-                    Some(overrides) => request.customize().config_override(overrides).send().await?,
-                    None => request.send().await?,
-                })
-            }
-        });
-        let profile = attempts::run(DESCRIBE, deadline, || {
-            let request = self.client.describe_user_profile().domain_id(domain_id).user_profile_name(user_profile_name);
-            let overrides = overrides.cloned();
-            async move {
-                Ok(match overrides {
-                    Some(overrides) => request.customize().config_override(overrides).send().await?,
-                    None => request.send().await?,
-                })
-            }
-        });
-        // Both to their end: which of two failures is told does not hang on which came first.
-        let (domain, profile) = futures_util::future::join(domain, profile).await;
-        let (domain, profile) = (domain?, profile?);
-        let facts = StudioFacts {
-            auth_mode: domain.auth_mode.as_ref().map(AuthMode::as_str),
-            network_access: domain.app_network_access_type.as_ref().map(AppNetworkAccessType::as_str),
-            kms_key: domain.kms_key_id(),
-            domain_status: domain.status.as_ref().map(DomainStatus::as_str),
-            profile_status: profile.status.as_ref().map(UserProfileStatus::as_str),
-        };
-        let request_ids = [domain.request_id(), profile.request_id()];
-        Ok(Inspection { aws_request_ids: request_ids.into_iter().flatten().filter_map(printable).collect(), ..facts.judge() })
+            Err(gone) if gone.kind == Kind::NotFound => denial(gone),
+            // It is as it should be, or would not say: then that was not it.
+            Ok(None) | Err(_) => denial(failure),
+        }
     }
 }
 
@@ -185,13 +189,15 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
         session: &RoleSession<SessionCredentials>,
         budget: Duration,
     ) -> Result<Inspection, Denial> {
-        let overrides = self.overrides(entitlement.region(), &session.credentials);
+        let via = self.via(entitlement.region(), &session.credentials);
+        let deadline = attempts::deadline(budget, DESCRIBE);
         let looking = match &entitlement.grant().target {
-            Target::Studio { domain_id, user_profile_name } => {
-                self.inspect_studio((domain_id.as_str(), user_profile_name.as_str()), overrides.as_ref(), budget)
-            }
+            Target::Studio(studio) => studio.inspect(&via, deadline).await,
+            Target::Notebook(notebook) => notebook.inspect(&via, deadline).await,
+            // The gate asks nothing of these.
+            Target::MlflowServer(_) | Target::MlflowApp(_) | Target::PartnerApp(_) => Ok(Inspection::default()),
         };
-        looking.await.map_err(|failure| {
+        looking.map_err(|failure| {
             // Where the gate only reports, the URL is asked for next and shows whether the session is to blame; a role that
             // merely may not look would otherwise need a new session for every URL.
             if self.posture == PostureMode::Enforce {
@@ -207,14 +213,23 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
         session: &RoleSession<SessionCredentials>,
         budget: Duration,
     ) -> Result<Issued, Denial> {
-        let (url, aws_request_id) = self.call(entitlement, &session.credentials, budget).await.map_err(|failure| {
-            self.forget_if_refused(session, &failure);
-            denial(failure)
-        })?;
+        let via = self.via(entitlement.region(), &session.credentials);
+        let (via, target) = (&via, &entitlement.grant().target);
+        let until = Instant::now() + budget;
+        let presigning = attempts::run(PRESIGN, attempts::deadline(budget, PRESIGN), || async move {
+            of_any_kind!(target, each => each.presign(via, entitlement).await)
+        });
+        let Made { url, request_id: aws_request_id } = match presigning.await {
+            Ok(made) => made,
+            Err(failure) => {
+                self.forget_if_refused(session, &failure);
+                return Err(self.refusal(target, via, failure, until).await);
+            }
+        };
         let Some(url) = url.filter(|url| !url.is_empty()) else {
             return Err(Failure::malformed(aws_request_id.as_deref()).into_denial(reason));
         };
-        match PresignedUrl::new(url, entitlement.region(), self.host_rule) {
+        match PresignedUrl::new(url, target.kind(), entitlement.region(), self.host_rule) {
             Ok(url) => {
                 Ok(Issued { url, url_seconds: entitlement.url_seconds(), session_seconds: entitlement.session_seconds(), aws_request_id })
             }

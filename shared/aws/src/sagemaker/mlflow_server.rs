@@ -1,0 +1,32 @@
+//! An MLflow tracking server.
+
+use aws_sdk_sagemaker::operation::RequestId as _;
+use aws_sdk_sagemaker::types::{IsTrackingServerActive, TrackingServerStatus};
+use latchkey_domain::entitlement::Entitlement;
+use latchkey_domain::posture::NotReady;
+use latchkey_domain::target::MlflowServer;
+
+use super::{Calls, Made, Via, seconds, send};
+use crate::failure::{Failure, printable};
+
+impl Calls for MlflowServer {
+    async fn presign(&self, via: &Via<'_>, entitlement: &Entitlement) -> Result<Made, Failure> {
+        let request = via
+            .client
+            .create_presigned_mlflow_tracking_server_url()
+            .tracking_server_name(self.tracking_server_name.as_str())
+            .expires_in_seconds(seconds(entitlement.url_seconds()))
+            .session_expiration_duration_in_seconds(seconds(entitlement.session_seconds()));
+        let output = send!(via, request)?;
+        let request_id = output.request_id().and_then(printable);
+        Ok(Made { url: output.authorized_url, request_id })
+    }
+
+    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+        let output = send!(via, via.client.describe_mlflow_tracking_server().tracking_server_name(self.tracking_server_name.as_str()))?;
+        // Its status tells of the last thing that was done to it; whether it serves, `IsActive` does.
+        let is_active = output.is_active == Some(IsTrackingServerActive::Active);
+        let status = output.tracking_server_status.as_ref().map(TrackingServerStatus::as_str);
+        Ok((!is_active).then(|| NotReady::new(status)))
+    }
+}
