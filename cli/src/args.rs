@@ -93,7 +93,8 @@ pub enum GrantsCommand {
         /// Refuse to replace a grant that is there
         #[arg(long)]
         new: bool,
-        /// Write it even if it opens a profile or a notebook instance that is somebody else's already
+        /// Write it even if the profile or notebook instance is or may be somebody else's already. Without this the whole table is
+        /// looked through for other owners, which takes the right to scan it
         #[arg(long)]
         shared: bool,
         /// Who writes it, for the record in the row

@@ -107,6 +107,12 @@ pub struct GrantArgs {
     /// Make the user profile at first login, with this execution role; security groups and tags come with --from
     #[arg(long, value_name = "ROLE_ARN")]
     pub provision: Option<String>,
+    /// The role that makes the profile, when it is not the configured one: in another account it cannot be
+    #[arg(long, value_name = "ARN", requires = "provision")]
+    pub provision_role_arn: Option<String>,
+    /// The external id that the trust of that role asks for
+    #[arg(long, value_name = "ID", requires = "provision")]
+    pub provision_external_id: Option<String>,
     /// Why the grant exists, for whoever reads it later
     #[arg(long)]
     pub note: Option<String>,
@@ -164,13 +170,13 @@ impl GrantArgs {
             let landings = self.landings.iter().map(|landing| parse_landing(landing)).collect::<anyhow::Result<_>>()?;
             item.insert("landings".to_owned(), Value::M(landings));
         }
-        if let Some(role) = &self.provision {
-            let mut plan = match item.remove("provision") {
-                Some(Value::M(plan)) => plan,
-                Some(_) | None => Item::new(),
-            };
-            plan.insert("execution_role_arn".to_owned(), Value::S(role.clone()));
-            item.insert("provision".to_owned(), Value::M(plan));
+        let provision =
+            [("execution_role_arn", &self.provision), ("role_arn", &self.provision_role_arn), ("external_id", &self.provision_external_id)];
+        for (attribute, value) in provision.into_iter().filter_map(|(attribute, value)| Some((attribute, value.as_ref()?))) {
+            // What stands in the file and is no map stays, and is refused.
+            if let Value::M(plan) = item.entry("provision".to_owned()).or_insert_with(|| Value::M(Item::new())) {
+                plan.insert(attribute.to_owned(), Value::S(value.clone()));
+            }
         }
         let grant = Grant::from_item(name, &item)?;
         Ok((grant, item))
@@ -265,6 +271,20 @@ mod tests {
         }
         let plan = read(&GrantArgs { provision: Some("arn:aws:iam::111122223333:role/studio".into()), ..args() }).unwrap().provision;
         assert_eq!(plan.unwrap().execution_role_arn.role_name(), "studio");
+        let whole = GrantArgs {
+            provision: Some("arn:aws:iam::111122223333:role/studio".into()),
+            provision_role_arn: Some("arn:aws:iam::111122223333:role/makes".into()),
+            provision_external_id: Some("ext-1".into()),
+            ..args()
+        };
+        let plan = read(&whole).unwrap().provision.unwrap();
+        assert_eq!((plan.role_arn.unwrap().role_name(), plan.external_id.unwrap().as_str()), ("makes", "ext-1"));
+        let elsewhere = GrantArgs { role_arn: Some("arn:aws:iam::444455556666:role/x".into()), ..whole.clone() };
+        assert!(read(&elsewhere).unwrap_err().starts_with("provision.execution_role_arn"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), r#"{"provision":"yes"}"#).unwrap();
+        let from = GrantArgs { from: Some(file.path().to_owned()), ..whole };
+        assert!(read(&from).unwrap_err().starts_with("provision: is a map"));
     }
 
     #[test]

@@ -149,7 +149,9 @@ fn grants_are_written_read_and_deleted() {
         let (code, out, err) = put(profile, &[]);
         assert_eq!((code, err.as_str()), (1, ""));
         assert!(
-            out.contains("somebody else's already") && out.contains("local demo-erin (target research)") && out.contains("--shared"),
+            out.contains("is or may be somebody else's already")
+                && out.contains("local demo-erin (target research)")
+                && out.contains("--shared"),
             "{out}"
         );
     }
@@ -167,7 +169,10 @@ fn grants_are_written_read_and_deleted() {
 
     // A second put replaces, or refuses to.
     assert_eq!(put("erin", &["--shared", "--new"]).0, 1);
-    assert_eq!(put("erin", &["--shared", "--disabled"]).1.trim(), "lab replaced");
+    // What is open already may be renewed, and anything may be closed, without saying so again.
+    assert_eq!(put("erin", &["--expires-at", "1900000000"]).1.trim(), "lab replaced");
+    assert_eq!(put("ERIN", &["--disabled"]).1.trim(), "lab replaced");
+    assert_eq!(put("erin", &[]).0, 1, "opened anew, it is looked at anew");
     assert_eq!(dev.launch("dave")["code"], "not-entitled");
 
     let (code, out, _) = dev.grants(&["list"]);

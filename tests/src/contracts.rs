@@ -116,7 +116,7 @@ pub async fn grant_store(store: &impl GrantStore, seed: &impl Seed) {
     // Items of other sorts in the same partition are not grants.
     seed.put("SUBJECT#okta#jane", "NOTE#c", studio("jane-c")).await;
     let record = store.read(&jane, None, BUDGET).await.unwrap();
-    assert_eq!(entitlement::list(&record, &terms(), NOW).unwrap().len(), 2);
+    assert_eq!(entitlement::list(&record, &terms(), "111122223333", NOW).unwrap().len(), 2);
 
     // A subject with more grants than one page of an answer holds (1 MB) is read whole.
     let many = identity("okta", "many");
@@ -127,7 +127,7 @@ pub async fn grant_store(store: &impl GrantStore, seed: &impl Seed) {
         seed.put("SUBJECT#okta#many", &format!("TARGET#t{number:02}"), item).await;
     }
     let record = store.read(&many, None, BUDGET).await.unwrap();
-    assert_eq!(entitlement::list(&record, &terms(), NOW).unwrap().len(), 60);
+    assert_eq!(entitlement::list(&record, &terms(), "111122223333", NOW).unwrap().len(), 60);
 }
 
 /// The contract of [`UsageLedger`].
@@ -482,8 +482,8 @@ pub async fn profile_keeper<K: ProfileKeeper>(keeper: &K, cloakroom: &impl Cloak
         (Found::Foreign, Profile::Foreign),
     ] {
         cloakroom.arrange(found);
-        let ensured = ensure(BUDGET).await.unwrap();
-        assert_eq!(ensured.profile, profile, "{found:?}");
+        let ensured = ensure(BUDGET).await;
+        assert_eq!(ensured.outcome.unwrap(), profile, "{found:?}");
         assert_eq!(ensured.source_identity, Some(source_identity(jane.principal().identity())));
         assert!(!ensured.aws_request_ids.is_empty(), "the record names the requests");
     }
@@ -491,7 +491,7 @@ pub async fn profile_keeper<K: ProfileKeeper>(keeper: &K, cloakroom: &impl Cloak
         for budget in [Duration::from_millis(100), Duration::from_millis(500)] {
             cloakroom.arrange(found);
             let begun = Instant::now();
-            let denial = ensure(budget).await.map(drop).unwrap_err();
+            let denial = ensure(budget).await.outcome.unwrap_err();
             let took = begun.elapsed();
             assert!(took < budget + SLACK, "{found:?} took {took:?} of {budget:?}");
             assert_eq!(denial.code, Code::Unavailable, "{found:?}");
@@ -500,7 +500,7 @@ pub async fn profile_keeper<K: ProfileKeeper>(keeper: &K, cloakroom: &impl Cloak
     }
     // Nothing of it stays.
     cloakroom.arrange(Found::Own);
-    assert_eq!(ensure(BUDGET).await.unwrap().profile, Profile::Own(None));
+    assert_eq!(ensure(BUDGET).await.outcome.unwrap(), Profile::Own(None));
 }
 
 /// What a loaded machine may add to a budget before a test calls it overrun.

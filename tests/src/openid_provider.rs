@@ -43,7 +43,8 @@ impl OpenIdProvider {
             let line: Value = serde_json::from_str(line).ok()?;
             line["issuer"].is_string().then_some(line)
         });
-        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+        // A connection for each request: node closes idle ones after five seconds, maybe just when one is used again.
+        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).max_idle_connections(0).build().into();
         Self { _process: process, agent, announcement }
     }
 

@@ -10,7 +10,7 @@ use latchkey_api::route::Route;
 use latchkey_api::service::{AllowedEndpoints, Invocation, Service};
 use latchkey_api::{bearer, body, problem, route, service};
 use latchkey_domain::audit::{ALLOWED, AuditRecord};
-use latchkey_domain::broker::{self, Broker, OwnProfiles, Rules};
+use latchkey_domain::broker::{self, Broker, KnownProfiles, Rules};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial, Reason};
 use latchkey_domain::entitlement::{self, Terms};
@@ -293,7 +293,7 @@ impl Scene {
             clock,
             rules,
             posture: PostureGate::default(),
-            own_profiles: OwnProfiles::default(),
+            profiles: KnownProfiles::default(),
         };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into()]) };
         Self { service, tokens, table, issuer, sink, answers: Vec::new() }

@@ -11,7 +11,9 @@ BOB = "arn:aws:sagemaker:eu-central-1:111122223333:user-profile/d-abc/bob"
 
 
 def queries():
-    return re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    """As they stand there, but for the members of CloudTrail's `useridentity`, which Athena has as a row and SQLite as JSON."""
+    found = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    return [re.sub(r"c\.useridentity\.([a-z.]+)", r"json_extract_scalar(c.useridentity, '$.\1')", query) for query in found]
 
 
 def extract(text, path):
@@ -29,8 +31,15 @@ def decision(time, subject, sagemaker=None, verdict="allow"):
     return (json.dumps(record),)
 
 
-def event(time, name, request_id, error=None, source="sagemaker.amazonaws.com"):
-    return (time, source, name, error, request_id, "10.0.4.17", "app/latchkey")
+ISSUING = "arn:aws:iam::111122223333:role/latchkey-issuing"
+ADMIN = "arn:aws:iam::111122223333:role/admin"
+
+
+def event(time, name, request_id, error=None, source="sagemaker.amazonaws.com", role=ISSUING, subject="okta.jane"):
+    identity = {"arn": f"{role}/x".replace(":iam:", ":sts:").replace(":role/", ":assumed-role/")}
+    if role:
+        identity["sessioncontext"] = {"sessionissuer": {"arn": role}, "sourceidentity": subject}
+    return (time, source, name, error, request_id, "10.0.4.17", json.dumps(identity))
 
 
 class Queries(unittest.TestCase):
@@ -40,7 +49,7 @@ class Queries(unittest.TestCase):
         self.athena.execute("CREATE TABLE decisions (line TEXT)")
         self.athena.execute(
             "CREATE TABLE cloudtrail (eventtime TEXT, eventsource TEXT, eventname TEXT, errorcode TEXT, requestid TEXT, "
-            "sourceipaddress TEXT, useragent TEXT)"
+            "sourceipaddress TEXT, useridentity TEXT)"
         )
         self.athena.executemany(
             "INSERT INTO decisions VALUES (?)",
@@ -56,17 +65,23 @@ class Queries(unittest.TestCase):
             [
                 event("2026-11-21T12:00:00Z", "CreatePresignedDomainUrl", "r-1"),
                 event("2026-11-21T12:00:01Z", "CreatePresignedNotebookInstanceUrl", "r-2", "AccessDenied"),
-                event("2026-11-21T12:00:03Z", "CreatePresignedDomainUrl", "console-1"),
-                event("2026-11-21T12:00:04Z", "CreatePartnerAppPresignedUrl", "console-2"),
-                event("2026-11-21T12:00:05Z", "CreatePresignedMlflowTrackingServerUrl", "console-3"),
-                event("2026-11-21T12:00:06Z", "DescribeDomain", "console-4"),
+                # An attempt of the broker's whose answer was lost, and which was made again as r-1.
+                event("2026-11-21T12:00:00Z", "CreatePresignedDomainUrl", "lost-1"),
+                # Somebody who has got hold of the issuing role.
+                event("2026-11-21T12:00:02Z", "CreatePresignedDomainUrl", "stolen-1", subject="okta.mallory"),
+                event("2026-11-21T12:00:02Z", "CreatePresignedDomainUrl", "stolen-2", "AccessDenied", subject="okta.mallory"),
+                event("2026-11-21T12:00:03Z", "CreatePresignedDomainUrl", "console-1", role=ADMIN),
+                event("2026-11-21T12:00:03Z", "CreatePresignedDomainUrl", "console-0", "AccessDenied", role=ADMIN),
+                event("2026-11-21T12:00:04Z", "CreatePartnerAppPresignedUrl", "console-2", role=ADMIN),
+                event("2026-11-21T12:00:05Z", "CreatePresignedMlflowTrackingServerUrl", "user-3", role=""),
+                event("2026-11-21T12:00:06Z", "DescribeDomain", "console-4", role=ADMIN),
                 event("2026-11-21T12:00:07Z", "AssumeRole", "sts-r-1", None, "sts.amazonaws.com"),
             ],
         )
         self.addCleanup(self.athena.close)
 
-    def test_there_are_two(self):
-        self.assertEqual(len(queries()), 2)
+    def test_there_are_three(self):
+        self.assertEqual(len(queries()), 3)
 
     def test_decisions_stand_beside_what_the_trail_says(self):
         rows = self.athena.execute(queries()[0]).fetchall()
@@ -81,7 +96,11 @@ class Queries(unittest.TestCase):
 
     def test_urls_that_were_made_past_the_broker_are_found(self):
         rows = self.athena.execute(queries()[1]).fetchall()
-        self.assertEqual([row[2] for row in rows], ["console-1", "console-2", "console-3"])
+        self.assertEqual([row[2] for row in rows], ["console-1", "console-2", "user-3"])
+
+    def test_urls_under_the_issuing_role_that_no_record_names_are_found(self):
+        rows = self.athena.execute(queries()[2]).fetchall()
+        self.assertEqual([(row[2], row[4]) for row in rows], [("lost-1", "okta.jane"), ("stolen-1", "okta.mallory")])
 
 
 if __name__ == "__main__":

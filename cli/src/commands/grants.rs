@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use latchkey_aws::grant_admin::{Annotation, Expect, Row};
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
 use latchkey_domain::grant::Grant;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
@@ -27,7 +27,8 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
             let annotation = Annotation { at: SystemClock::new().now(), by, note: note(&item), own: own_attributes(&item) };
             let expect = if new { Expect::Absent } else { Expect::Anything };
             let table = aws::table(&key.table.table).await?;
-            if !shared && grant.target.kind().is_personal() {
+            // What opens nothing takes nothing from anybody, and what is open already has been looked at.
+            if !shared && grant.enabled && grant.target.kind().is_personal() && !opens_already(&table, &identity, &grant).await? {
                 let owners = table.other_owners(&identity, &grant).await?;
                 if !owners.is_empty() {
                     return Ok(owned(json, &grant, &owners));
@@ -177,6 +178,15 @@ fn report(json: bool, value: serde_json::Value, text: &str) {
     }
 }
 
+/// Whether the row that is to be replaced opens the same target already.
+async fn opens_already(table: &GrantAdmin, identity: &Identity, grant: &Grant) -> anyhow::Result<bool> {
+    let row = table.get_grant(identity, &grant.name).await?;
+    let own = row.and_then(|row| row.grant()).and_then(Result::ok);
+    Ok(own.is_some_and(|own| {
+        own.enabled && own.target == grant.target && own.own_region() == grant.own_region() && own.own_account() == grant.own_account()
+    }))
+}
+
 /// Says whose the door is already.
 fn owned(json: bool, grant: &Grant, owners: &[Row]) -> ExitCode {
     let names: Vec<_> = owners
@@ -187,7 +197,7 @@ fn owned(json: bool, grant: &Grant, owners: &[Row]) -> ExitCode {
             json!({"issuer": issuer, "subject": subject, "target": row.target_name()})
         })
         .collect();
-    let mut text = format!("{} is not written: {} is somebody else's already", grant.name, grant.target);
+    let mut text = format!("{} is not written: {} is or may be somebody else's already", grant.name, grant.target);
     for name in &names {
         text.push_str(&format!(
             "\n  {} {} (target {})",

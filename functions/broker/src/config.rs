@@ -89,13 +89,18 @@ impl Config {
 
         let issuers = required("LATCHKEY_ISSUERS")?;
         let issuers = latchkey_oidc::config::parse_issuers(&issuers).map_err(|error| wrong("LATCHKEY_ISSUERS", error.to_string()))?;
+        let role_arn = name("LATCHKEY_ROLE_ARN", optional("LATCHKEY_ROLE_ARN"), RoleArn::new)?;
+        let provision_role_arn = name("LATCHKEY_PROVISION_ROLE_ARN", optional("LATCHKEY_PROVISION_ROLE_ARN"), RoleArn::new)?;
+        if provision_role_arn.is_some() && provision_role_arn == role_arn {
+            return Err(wrong("LATCHKEY_PROVISION_ROLE_ARN", "is LATCHKEY_ROLE_ARN: profiles are made under a role of their own"));
+        }
         Ok(Self {
             issuers,
             table: table(required("LATCHKEY_TABLE")?)?,
             endpoints: endpoints(&required("LATCHKEY_VPC_ENDPOINT_IDS")?)?,
-            role_arn: name("LATCHKEY_ROLE_ARN", optional("LATCHKEY_ROLE_ARN"), RoleArn::new)?,
+            role_arn,
             external_id: name("LATCHKEY_EXTERNAL_ID", optional("LATCHKEY_EXTERNAL_ID"), ExternalId::new)?,
-            provision_role_arn: name("LATCHKEY_PROVISION_ROLE_ARN", optional("LATCHKEY_PROVISION_ROLE_ARN"), RoleArn::new)?,
+            provision_role_arn,
             provision_external_id: name("LATCHKEY_PROVISION_EXTERNAL_ID", optional("LATCHKEY_PROVISION_EXTERNAL_ID"), ExternalId::new)?,
             session_scope: match optional("LATCHKEY_SESSION_SCOPE").as_deref() {
                 None | Some("user") => SessionScope::User,
@@ -229,6 +234,13 @@ mod tests {
         assert_eq!(read(&[("LATCHKEY_POSTURE", "report")]).unwrap().posture, PostureMode::Report);
         assert_eq!(read(&[("LATCHKEY_POSTURE", "off")]).unwrap().posture, PostureMode::Off);
         assert_eq!(read(&[("LATCHKEY_VPC_ENDPOINT_IDS", "any"), ("LATCHKEY_RATE_LIMIT", "off")]).unwrap().rate_limit, None);
+    }
+
+    #[test]
+    fn profiles_are_made_under_a_role_of_their_own() {
+        let role = "arn:aws:iam::111122223333:role/issuing";
+        let error = read(&[("LATCHKEY_ROLE_ARN", role), ("LATCHKEY_PROVISION_ROLE_ARN", role)]).unwrap_err();
+        assert_eq!(error, "LATCHKEY_PROVISION_ROLE_ARN: is LATCHKEY_ROLE_ARN: profiles are made under a role of their own");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::{self, Environment};
 use latchkey_aws::grant_store::Table;
 use latchkey_aws::sagemaker::SageMaker;
-use latchkey_domain::broker::{Broker, OwnProfiles, Rules};
+use latchkey_domain::broker::{Broker, KnownProfiles, Rules};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::entitlement::Terms;
 use latchkey_domain::ports::AuditSink;
@@ -76,7 +76,7 @@ where
         clock,
         rules,
         posture: PostureGate::new(config.posture),
-        own_profiles: OwnProfiles::default(),
+        profiles: KnownProfiles::default(),
     };
     Ok(Live { service: Service { broker, sink, endpoints: config.endpoints }, clients })
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use latchkey_api::response::ProxyResponse;
 use latchkey_api::service::{AllowedEndpoints, Invocation, Service};
 use latchkey_domain::audit::{Action, AuditRecord, Verdict};
-use latchkey_domain::broker::{Broker, OwnProfiles, Rules};
+use latchkey_domain::broker::{Broker, KnownProfiles, Rules};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial, Reason};
 use latchkey_domain::entitlement::Terms;
@@ -52,7 +52,7 @@ impl World {
             clock: clock.clone(),
             rules,
             posture: PostureGate::default(),
-            own_profiles: OwnProfiles::default(),
+            profiles: KnownProfiles::default(),
         };
         let service = Service { broker, sink: sink.clone(), endpoints: AllowedEndpoints::These(vec!["vpce-0a".into(), "vpce-0b".into()]) };
         Self { service, tokens, table, issuer, clock, sink }
@@ -516,7 +516,8 @@ fn somebody_elses_profile_is_never_taken_over() {
         let response = world.refuses(&mint("{}"), 403, Code::NotEntitled, "provision.foreign-profile");
         assert!(!response.headers().contains_key("Retry-After"));
     }
-    assert_eq!(world.issuer.calls(), ["ensure_profile"; 2]);
+    assert_eq!(world.issuer.calls(), ["ensure_profile"], "what is known is refused without a call");
+    world.clock.advance(Duration::from_secs(60));
     // What was seen to be alice's own says nothing of another user with the same grant.
     world.issuer.find_profile(Ok(Profile::Own(None)));
     assert_eq!(world.send(&mint("{}")).status(), 200);
@@ -533,8 +534,47 @@ fn a_profile_that_cannot_be_looked_for_is_not_opened() {
     world.issuer.find_profile(Err(Denial::unavailable(Reason("sts.timeout")).with_aws_request_id(Some("denied-1".into()))));
     let response = world.refuses(&mint("{}"), 503, Code::Unavailable, "sts.timeout");
     assert_eq!(response.headers()["Retry-After"], "5");
-    assert_eq!(world.sink.records().pop().unwrap().aws_request_ids.provision, ["denied-1"]);
+    let record = world.sink.records().pop().unwrap();
+    assert_eq!(
+        (record.aws_request_ids.provision, record.source_identity.as_deref()),
+        (vec!["profile-request".to_owned()], Some("okta.alice"))
+    );
     assert_eq!(world.issuer.calls(), ["ensure_profile"]);
+    world.issuer.find_profile(Ok(Profile::Changing));
+    let response = world.refuses(&mint("{}"), 409, Code::TargetNotReady, "provision.not-in-service");
+    assert_eq!(response.headers()["Retry-After"], "15");
+}
+
+/// Whoever deletes a profile has it made again, and is not told for minutes that it is not there.
+#[test]
+fn a_profile_that_turns_out_to_be_gone_is_looked_for_again() {
+    let world = provisioned();
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    let gone = Denial::new(Code::TargetNotReady, Reason("sagemaker.not-found")).with_state("NotFound");
+    world.issuer.refuse_presign(Some(gone));
+    world.refuses(&mint("{}"), 409, Code::TargetNotReady, "sagemaker.not-found");
+    world.issuer.find_profile(Ok(Profile::Created));
+    world.refuses(&mint("{}"), 409, Code::TargetNotReady, "provision.created");
+    assert_eq!(world.issuer.calls(), ["ensure_profile", "open_session", "presign", "open_session", "presign", "ensure_profile"]);
+}
+
+/// A portal shows a button for what opens, and for nothing else.
+#[test]
+fn what_can_never_open_is_not_listed_as_enabled() {
+    let mut world = provisioned();
+    let enabled = |world: &World| {
+        let body: serde_json::Value = serde_json::from_str(world.send(&event("GET", "/targets", "{}")).body()).unwrap();
+        body["targets"][0]["enabled"].as_bool().unwrap()
+    };
+    assert!(enabled(&world));
+    world.service.broker.rules.terms.provision_role_arn = None;
+    assert!(!enabled(&world), "profiles are not made here");
+    for (name, value) in [("account_id", "444455556666"), ("region", "cn-north-1")] {
+        let mut row = studio("d-abc", "alice");
+        row.insert(name.to_owned(), Value::S(value.to_owned()));
+        world.table.put("SUBJECT#okta#alice", "TARGET#research", row);
+        assert!(!enabled(&world), "{name}");
+    }
 }
 
 #[test]
@@ -591,7 +631,7 @@ fn a_panic_is_answered_and_audited() {
         clock: broker.clock,
         rules: broker.rules,
         posture: broker.posture,
-        own_profiles: broker.own_profiles,
+        profiles: broker.profiles,
     };
     let service = Service { broker, sink: sink.clone(), endpoints };
     let event = mint("{}");

@@ -133,6 +133,11 @@ impl Clients {
         &self.environment.region
     }
 
+    /// Whether SageMaker's endpoint is configured by hand, and not the region's own.
+    pub fn has_own_sagemaker_endpoint(&self) -> bool {
+        self.environment.endpoint(Service::SageMaker).is_some()
+    }
+
     /// Which hosts a URL from this SageMaker may have.
     pub fn host_rule(&self) -> HostRule {
         HostRule { allow_loopback: self.environment.sagemaker_is_on_loopback() }

@@ -352,8 +352,8 @@ impl GrantAdmin {
     }
 
     /// The grants of other subjects that may open the same door as this one: nobody should get at somebody else's profile by
-    /// mistake. It reads the whole table, since rows are found by their subject alone, but of its rows only those of the same
-    /// domain or name come back.
+    /// mistake. It reads the whole table (`dynamodb:Scan`, and the cost of that), since rows are found by their subject alone, but of
+    /// its rows only those of the same kind, and for Studio of the same domain, come back.
     ///
     /// Rows that are no grants are passed over, as the broker passes them over. What is written while it reads may be missed.
     ///
@@ -374,8 +374,8 @@ impl GrantAdmin {
                 .expression_attribute_values(":subject", text("SUBJECT#"))
                 .set_exclusive_start_key(next);
             let mut filter = "begins_with(pk, :subject) AND #kind = :kind".to_owned();
-            // The first attribute alone: the case of the second may not count.
-            if let Some((name, value)) = grant.target.attributes().first() {
+            // Case does not count for names, so they are compared here; a domain's id has none.
+            if let [(name, value), _, ..] = grant.target.attributes().as_slice() {
                 filter.push_str(" AND #first = :first");
                 scan = scan.expression_attribute_names("#first", *name).expression_attribute_values(":first", text(*value));
             }

@@ -47,13 +47,13 @@ const ASSUME_ROLE: Policy = Policy { attempts: 2, each: Duration::from_millis(25
 /// Who shares a role session (`LATCHKEY_SESSION_SCOPE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SessionScope {
-    /// Nobody: one session per user and resource, with the user as its `SourceIdentity` and a session policy that allows that
-    /// one resource; for the posture gate of Studio also its domain to be looked at. CloudTrail says who did what, and a bug in the broker cannot make
+    /// Nobody: one session per user and resource, with the user as its `SourceIdentity` and a session policy for that one
+    /// resource; for the posture gate of Studio also its domain to be looked at. CloudTrail says who did what, and a bug in the broker cannot make
     /// a URL for anything else.
     #[default]
     User,
-    /// All users of a role: one session, without `SourceIdentity` and without a session policy, for roles whose trust does not
-    /// allow `sts:SetSourceIdentity`.
+    /// All users of a role: one session, without `SourceIdentity` and without a session policy, for issuing roles whose trust does
+    /// not allow `sts:SetSourceIdentity`. Sessions that make user profiles are one user's all the same.
     Role,
 }
 
@@ -97,32 +97,14 @@ impl fmt::Debug for SessionCredentials {
 struct Key {
     role: RoleArn,
     external_id: Option<ExternalId>,
-    /// Who, and what it may open: set with [`SessionScope::User`] only.
+    /// Who, and what it may do. None for a session that all users of the role share.
     user: Option<UserKey>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct UserKey {
     source_identity: String,
-    resource_arn: String,
-    purpose: Purpose,
-}
-
-/// What a session is opened for: each has a session policy of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Purpose {
-    /// Opening the target.
-    Opening,
-    /// Making the user profile.
-    Provisioning,
-}
-
-/// A session that is asked for.
-struct Wanted {
-    role: RoleArn,
-    external_id: Option<ExternalId>,
-    purpose: Purpose,
-    resource_arn: String,
+    /// All that the session policy allows: making a profile and opening it are two sessions.
     permissions: Vec<Permission>,
 }
 
@@ -136,7 +118,7 @@ struct Session {
 ///
 /// | cache | key | lifetime | bound |
 /// | --- | --- | --- | --- |
-/// | sessions | role, external id, and with [`SessionScope::User`] source identity, resource ARN and purpose | an hour less [`MARGIN_SECONDS`]; shorter when SageMaker refuses it | [`MAX_SESSIONS`], least recently used out |
+/// | sessions | role, external id, and where it is one user's the source identity and all that it may do | an hour less [`MARGIN_SECONDS`]; shorter when SageMaker refuses it | [`MAX_SESSIONS`], least recently used out |
 ///
 /// Two requests that need the same new session at the same moment both open one; the later one is kept.
 pub struct RoleSessions<C> {
@@ -171,17 +153,18 @@ impl<C: Clock> RoleSessions<C> {
         };
         // The account is the role's own, so the function's does not matter.
         let place = entitlement.place(role.account_id());
-        let wanted = Wanted {
-            role: role.clone(),
-            external_id: entitlement.external_id().cloned(),
-            purpose: Purpose::Opening,
-            resource_arn: entitlement.grant().target.resource_arn(place),
-            permissions: entitlement.grant().target.permissions(place, self.may_inspect),
+        let user = match self.scope {
+            SessionScope::User => Some(UserKey {
+                source_identity: source_identity(entitlement.principal().identity()),
+                permissions: entitlement.grant().target.permissions(place, self.may_inspect),
+            }),
+            SessionScope::Role => None,
         };
-        self.open_wanted(entitlement, wanted, budget).await
+        self.open_wanted(entitlement, Key { role: role.clone(), external_id: entitlement.external_id().cloned(), user }, budget).await
     }
 
-    /// The session for making the entitlement's user profile, under the role that does so.
+    /// The session for making the entitlement's user profile, under the role that does so: one user's, whatever the scope, since
+    /// what it makes is that user's.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -191,38 +174,25 @@ impl<C: Clock> RoleSessions<C> {
         provisioning: &Provisioning,
         budget: Duration,
     ) -> Result<RoleSession<SessionCredentials>, Denial> {
-        let resource_arn = entitlement.grant().target.resource_arn(entitlement.place(provisioning.role.account_id()));
-        let wanted = Wanted {
-            role: provisioning.role.clone(),
-            external_id: provisioning.external_id.clone(),
-            purpose: Purpose::Provisioning,
-            permissions: provisioning.permissions(resource_arn.clone()),
-            resource_arn,
+        let profile_arn = entitlement.grant().target.resource_arn(entitlement.place(provisioning.role.account_id()));
+        let user = UserKey {
+            source_identity: source_identity(entitlement.principal().identity()),
+            permissions: provisioning.permissions(profile_arn),
         };
-        self.open_wanted(entitlement, wanted, budget).await
+        let key = Key { role: provisioning.role.clone(), external_id: provisioning.external_id.clone(), user: Some(user) };
+        self.open_wanted(entitlement, key, budget).await
     }
 
-    async fn open_wanted(
-        &self,
-        entitlement: &Entitlement,
-        wanted: Wanted,
-        budget: Duration,
-    ) -> Result<RoleSession<SessionCredentials>, Denial> {
-        let Wanted { role, external_id, purpose, resource_arn, permissions } = wanted;
-        let user = match self.scope {
-            SessionScope::User => {
-                Some(UserKey { source_identity: source_identity(entitlement.principal().identity()), resource_arn, purpose })
-            }
-            SessionScope::Role => None,
-        };
-        let key = Key { role, external_id, user };
+    async fn open_wanted(&self, entitlement: &Entitlement, key: Key, budget: Duration) -> Result<RoleSession<SessionCredentials>, Denial> {
         let cached = self.cache().get(&key, self.clock.now());
         let (session, aws_request_id) = match cached {
             Some(session) => (session, None),
             None => {
-                let own_name = |user: &UserKey| entitlement.grant().target.kind().ignores_case().then(|| user.resource_arn.clone());
+                let target = &entitlement.grant().target;
+                let own_arn = target.resource_arn(entitlement.place(key.role.account_id()));
+                let in_any_case = target.kind().ignores_case().then_some(own_arn.as_str());
                 let policy = match &key.user {
-                    Some(user) => Some(session_policy(&permissions, own_name(user).as_deref())?),
+                    Some(user) => Some(session_policy(&user.permissions, in_any_case)?),
                     None => None,
                 };
                 let (session, request_id) = self.assume(key, policy, budget).await?;

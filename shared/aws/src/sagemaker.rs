@@ -33,6 +33,8 @@ service_reasons! {
     FOREIGN_URL = "sagemaker.foreign-url";
     /// SageMaker refused to make a URL, and the target's state says why.
     NOT_READY = "sagemaker.not-ready";
+    /// The target is in another region than the one endpoint that is configured for SageMaker.
+    OTHER_REGION = "sagemaker.another-region";
 }
 
 /// The state of a target that does not exist, in the words of the answer's `state`.
@@ -49,8 +51,8 @@ trait Calls {
     /// Makes a URL: `CreatePresigned…Url`.
     fn presign(&self, via: &Via<'_>, entitlement: &Entitlement) -> impl Future<Output = Result<Made, Failure>> + Send;
 
-    /// Asks for the state; none is one in which the target can be opened.
-    fn state(&self, via: &Via<'_>) -> impl Future<Output = Result<Option<NotReady>, Failure>> + Send;
+    /// Asks for the state.
+    fn state(&self, via: &Via<'_>) -> impl Future<Output = Result<Told, Failure>> + Send;
 }
 
 /// What is asked about a target that the posture gate looks at.
@@ -96,6 +98,13 @@ struct Made {
     request_id: Option<String>,
 }
 
+/// What a call that tells a target's state answered.
+struct Told {
+    /// The state, where it is none in which the target can be opened.
+    not_ready: Option<NotReady>,
+    request_id: Option<String>,
+}
+
 /// SageMaker, and the sessions to call it under.
 ///
 /// One client for all regions and roles: a call names the region and brings the session's credentials along. A client for
@@ -104,6 +113,8 @@ pub struct SageMaker<C> {
     client: aws_sdk_sagemaker::Client,
     own_region: Region,
     host_rule: HostRule,
+    /// Whether the client's endpoint is configured by hand.
+    has_own_endpoint: bool,
     sessions: RoleSessions<C>,
     posture: PostureMode,
 }
@@ -115,6 +126,7 @@ impl<C: Clock> SageMaker<C> {
             client: clients.sagemaker(),
             own_region: clients.region().clone(),
             host_rule: clients.host_rule(),
+            has_own_endpoint: clients.has_own_sagemaker_endpoint(),
             sessions: RoleSessions::new(clients.sts(), scope, clock),
             posture: PostureMode::Off,
         }
@@ -124,6 +136,13 @@ impl<C: Clock> SageMaker<C> {
     #[must_use]
     pub fn with_posture(self, mode: PostureMode) -> Self {
         Self { sessions: self.sessions.may_inspect(mode.inspects()), posture: mode, ..self }
+    }
+
+    /// An endpoint that is configured by hand (`AWS_ENDPOINT_URL_SAGEMAKER`) is one region's, and would refuse another's signature.
+    /// The stand-in on loopback is all regions'.
+    fn check_region(&self, region: &Region) -> Result<(), Denial> {
+        let is_fixed = self.has_own_endpoint && !self.host_rule.allow_loopback;
+        if is_fixed && *region != self.own_region { Err(Denial::unavailable(OTHER_REGION)) } else { Ok(()) }
     }
 
     fn via(&self, region: &Region, session: &SessionCredentials) -> Via<'_> {
@@ -158,16 +177,18 @@ impl<C: Clock> SageMaker<C> {
             return denial(failure);
         }
         let deadline = until.min(attempts::deadline(DESCRIBE.whole, DESCRIBE));
-        match attempts::run(DESCRIBE, deadline, || async move { of_any_kind!(target, each => each.state(via).await) }).await {
-            Ok(Some(not_ready)) => {
-                let mut denial = not_ready.refusal(NOT_READY).with_aws_request_id(failure.request_id);
-                denial.detail = failure.code;
-                denial
-            }
-            Err(gone) if gone.kind == Kind::NotFound => denial(gone),
-            // It is as it should be, or would not say: then that was not it.
-            Ok(None) | Err(_) => denial(failure),
-        }
+        let (refusal, state_request_id) =
+            match attempts::run(DESCRIBE, deadline, || async move { of_any_kind!(target, each => each.state(via).await) }).await {
+                Ok(Told { not_ready: Some(not_ready), request_id }) => {
+                    let mut refusal = not_ready.refusal(NOT_READY).with_aws_request_id(failure.request_id);
+                    refusal.detail = failure.code;
+                    (refusal, request_id)
+                }
+                Err(gone) if gone.kind == Kind::NotFound => (denial(Failure { kind: Kind::NotFound, ..failure }), gone.request_id),
+                // It is as it should be, or would not say: then that was not it.
+                Ok(Told { not_ready: None, request_id }) | Err(Failure { request_id, .. }) => (denial(failure), request_id),
+            };
+        Denial { state_request_id: state_request_id.map(String::into_boxed_str), ..refusal }
     }
 }
 
@@ -180,6 +201,7 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
     type Credentials = SessionCredentials;
 
     async fn open_session(&self, entitlement: &Entitlement, budget: Duration) -> Result<RoleSession<SessionCredentials>, Denial> {
+        self.check_region(entitlement.region())?;
         self.sessions.open(entitlement, budget).await
     }
 
@@ -194,8 +216,8 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
         let looking = match &entitlement.grant().target {
             Target::Studio(studio) => studio.inspect(&via, deadline).await,
             Target::Notebook(notebook) => notebook.inspect(&via, deadline).await,
-            // The gate asks nothing of these.
-            Target::MlflowServer(_) | Target::MlflowApp(_) | Target::PartnerApp(_) => Ok(Inspection::default()),
+            // The gate asks nothing of these, so nobody asks for this; if somebody does, it is not sound that it has not been asked.
+            Target::MlflowServer(_) | Target::MlflowApp(_) | Target::PartnerApp(_) => Err(Failure::new(Kind::NotSent, false)),
         };
         looking.map_err(|failure| {
             // Where the gate only reports, the URL is asked for next and shows whether the session is to blame; a role that

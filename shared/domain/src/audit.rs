@@ -138,6 +138,9 @@ pub struct AwsRequestIds {
     /// Of the call that makes the URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sagemaker: Option<String>,
+    /// Of the call that told in what state the target is, after no URL was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// Of a table request that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dynamodb: Option<String>,
@@ -145,7 +148,12 @@ pub struct AwsRequestIds {
 
 impl AwsRequestIds {
     const fn is_empty(&self) -> bool {
-        self.sts.is_none() && self.provision.is_empty() && self.posture.is_empty() && self.sagemaker.is_none() && self.dynamodb.is_none()
+        self.sts.is_none()
+            && self.provision.is_empty()
+            && self.posture.is_empty()
+            && self.sagemaker.is_none()
+            && self.state.is_none()
+            && self.dynamodb.is_none()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Deadline, Timestamp};
 use crate::decision::{Code, Denial, Reason};
 use crate::entitlement::{self, TargetView, Terms, Wish};
 use crate::identity::Principal;
-use crate::names::TargetName;
+use crate::names::{RoleArn, TargetName};
 use crate::ports::{
     Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, ProfileKeeper, RateLimit, RoleSession, UrlIssuer, UsageLedger,
 };
@@ -115,20 +115,35 @@ pub struct Minted {
 /// How long a user profile is taken to be its user's own after it was seen to be, in seconds.
 pub const OWN_PROFILE_SECONDS: i64 = 300;
 
-/// Most user profiles that are remembered as their users' own. The oldest make room.
-pub const MAX_OWN_PROFILES: usize = 256;
+/// How long it is taken to be somebody else's, in seconds: less, since an operator may set that right.
+pub const FOREIGN_PROFILE_SECONDS: i64 = 60;
 
-/// The user profiles that were seen, within the last minutes, to be their users' own and in service.
+/// Most user profiles that are remembered of each sort. The oldest make room.
+pub const MAX_PROFILES: usize = 256;
+
+/// The user profiles that were seen, within the last minutes, to be their users' own and in service, or somebody else's.
 ///
 /// | cache | key | lifetime | bound |
 /// | --- | --- | --- | --- |
-/// | own profiles | resource ARN, identity, provisioning role | [`OWN_PROFILE_SECONDS`] | [`MAX_OWN_PROFILES`], oldest out |
+/// | own profiles | resource ARN, identity, provisioning role | [`OWN_PROFILE_SECONDS`], shorter when one turns out not to be ready | [`MAX_PROFILES`], oldest out |
+/// | others' profiles | the same | [`FOREIGN_PROFILE_SECONDS`] | the same |
 #[derive(Debug)]
-pub struct OwnProfiles(Recent<(String, String, String), ()>);
+pub struct KnownProfiles {
+    own: Recent<ProfileKey, ()>,
+    foreign: Recent<ProfileKey, ()>,
+}
 
-impl Default for OwnProfiles {
+/// Which profile, for whom, and seen by which role.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ProfileKey {
+    resource_arn: String,
+    identity: String,
+    role: RoleArn,
+}
+
+impl Default for KnownProfiles {
     fn default() -> Self {
-        Self(Recent::new(OWN_PROFILE_SECONDS, MAX_OWN_PROFILES))
+        Self { own: Recent::new(OWN_PROFILE_SECONDS, MAX_PROFILES), foreign: Recent::new(FOREIGN_PROFILE_SECONDS, MAX_PROFILES) }
     }
 }
 
@@ -147,8 +162,8 @@ pub struct Broker<A, S, U, C> {
     pub rules: Rules,
     /// Looks at targets before it lets them be opened.
     pub posture: PostureGate,
-    /// Knows whose profiles are whose.
-    pub own_profiles: OwnProfiles,
+    /// Knows, for a while, whose profile is whose.
+    pub profiles: KnownProfiles,
 }
 
 /// What surrounds one request.
@@ -241,12 +256,12 @@ where
     /// # Errors
     /// The refusal. The trail holds all that was learnt either way.
     pub async fn list(&self, principal: &Principal, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
-        let Call { deadline, trail, .. } = call;
+        let Call { deadline, own_account, trail } = call;
         let record = self
             .timed(trail, |d| &mut d.read_grant, self.store.read(principal.identity(), None, self.budget(deadline)?))
             .await
             .map_err(|unavailable| table_failed(unavailable, trail))?;
-        entitlement::list(&record, &self.rules.terms, self.clock.now())
+        entitlement::list(&record, &self.rules.terms, own_account, self.clock.now())
     }
 
     async fn count(&self, entitlement: &entitlement::Entitlement, now: Timestamp, deadline: Deadline, trail: &Trail) -> Result<(), Denial> {
@@ -282,17 +297,37 @@ where
     }
 
     async fn issue(&self, entitlement: &entitlement::Entitlement, call: Call<'_>) -> Result<Minted, Denial> {
-        let Call { deadline, own_account, trail } = call;
+        let Call { own_account, trail, .. } = call;
         let looks = self.posture.mode().inspects() && entitlement.grant().target.kind().is_gated();
         let door = looks.then(|| Door { resource_arn: entitlement.resource_arn(own_account), role: entitlement.role().cloned() });
         let known = door.as_ref().and_then(|door| self.posture.findings(door, self.clock.now()));
         if let Some(findings) = &known {
             self.judge(&Inspection { findings: findings.clone(), ..Inspection::default() }, trail)?;
         }
-        if let Some(provisioning) = entitlement.provisioning() {
-            self.ensure_profile(entitlement, provisioning, call).await?;
+        let Some(provisioning) = entitlement.provisioning() else { return self.open(entitlement, door, known, call).await };
+        let profile = ProfileKey {
+            resource_arn: entitlement.resource_arn(own_account),
+            identity: entitlement.principal().identity().partition_key(),
+            role: provisioning.role.clone(),
+        };
+        self.ensure_profile(&profile, entitlement, provisioning, call).await?;
+        let opened = self.open(entitlement, door, known, call).await;
+        if opened.as_ref().is_err_and(|denial| denial.code == Code::TargetNotReady) {
+            // Somebody has deleted it, or is at it: the next request looks again.
+            self.profiles.own.forget(&profile);
         }
+        opened
+    }
 
+    /// Opens a session, looks at the target where that is due, and has the URL made.
+    async fn open(
+        &self,
+        entitlement: &entitlement::Entitlement,
+        door: Option<Door>,
+        known: Option<Vec<Finding>>,
+        call: Call<'_>,
+    ) -> Result<Minted, Denial> {
+        let Call { deadline, trail, .. } = call;
         let opening = self.issuer.open_session(entitlement, self.budget(deadline)?);
         let session = self.timed(trail, |d| &mut d.role_session, opening).await.inspect_err(|denial| {
             trail.note(|record| {
@@ -312,10 +347,12 @@ where
 
         let asked_at = self.clock.now();
         let presigning = self.issuer.presign(entitlement, &session, self.budget(deadline)?);
-        let issued = self
-            .timed(trail, |d| &mut d.presign, presigning)
-            .await
-            .inspect_err(|denial| trail.note(|record| record.aws_request_ids.sagemaker.clone_from(&denial.aws_request_id)))?;
+        let issued = self.timed(trail, |d| &mut d.presign, presigning).await.inspect_err(|denial| {
+            trail.note(|record| {
+                record.aws_request_ids.sagemaker.clone_from(&denial.aws_request_id);
+                record.aws_request_ids.state = denial.state_request_id.as_deref().map(str::to_owned);
+            });
+        })?;
         trail.note(|record| {
             record.aws_request_ids.sagemaker.clone_from(&issued.aws_request_id);
             record.url_sha256 = Some(issued.url.sha256());
@@ -380,34 +417,38 @@ where
     /// Sees to it that the user's own profile is there, before anything is opened in its name.
     async fn ensure_profile(
         &self,
+        profile: &ProfileKey,
         entitlement: &entitlement::Entitlement,
         provisioning: &Provisioning,
         call: Call<'_>,
     ) -> Result<(), Denial> {
-        let Call { deadline, own_account, trail } = call;
-        let identity = entitlement.principal().identity();
-        let profile = (entitlement.resource_arn(own_account), identity.partition_key(), provisioning.role.to_string());
-        if self.own_profiles.0.get(&profile, self.clock.now()).is_some() {
+        let Call { deadline, trail, .. } = call;
+        let now = self.clock.now();
+        if self.profiles.own.get(profile, now).is_some() {
             return Ok(());
         }
         trail.note(|record| record.provision_role = Some(provisioning.role.to_string()));
+        if self.profiles.foreign.get(profile, now).is_some() {
+            return Err(Denial::new(Code::NotEntitled, FOREIGN_PROFILE));
+        }
         let ensuring = self.issuer.ensure_profile(entitlement, provisioning, self.budget(deadline)?);
-        let ensured = self
-            .timed(trail, |d| &mut d.provision, ensuring)
-            .await
-            .inspect_err(|denial| trail.note(|record| record.aws_request_ids.provision.extend(denial.aws_request_id.clone())))?;
+        let ensured = self.timed(trail, |d| &mut d.provision, ensuring).await;
         trail.note(|record| {
             record.source_identity.clone_from(&ensured.source_identity);
             record.aws_request_ids.provision.clone_from(&ensured.aws_request_ids);
         });
-        match ensured.profile {
+        match ensured.outcome? {
             Profile::Own(None) => {
-                self.own_profiles.0.keep(profile, (), self.clock.now());
+                self.profiles.own.keep(profile.clone(), (), self.clock.now());
                 Ok(())
             }
             Profile::Own(Some(not_ready)) => Err(not_ready.refusal(PROFILE_NOT_IN_SERVICE)),
             Profile::Created => Err(NotReady::new(Some(PENDING)).refusal(PROFILE_CREATED)),
-            Profile::Foreign => Err(Denial::new(Code::NotEntitled, FOREIGN_PROFILE)),
+            Profile::Changing => Err(NotReady::new(Some(PENDING)).refusal(PROFILE_NOT_IN_SERVICE)),
+            Profile::Foreign => {
+                self.profiles.foreign.keep(profile.clone(), (), self.clock.now());
+                Err(Denial::new(Code::NotEntitled, FOREIGN_PROFILE))
+            }
         }
     }
 

@@ -105,12 +105,14 @@ pub struct Denial {
     pub state: Option<String>,
     /// The id of the AWS request that failed, where there was one.
     pub aws_request_id: Option<String>,
+    /// The id of the AWS request that told why, where there was one.
+    pub state_request_id: Option<Box<str>>,
 }
 
 impl Denial {
     /// A refusal with `code` because of `reason`.
     pub const fn new(code: Code, reason: Reason) -> Self {
-        Self { code, reason, detail: None, retry_after_seconds: None, state: None, aws_request_id: None }
+        Self { code, reason, detail: None, retry_after_seconds: None, state: None, aws_request_id: None, state_request_id: None }
     }
 
     /// A dependency could not answer; worth trying again in a few seconds.

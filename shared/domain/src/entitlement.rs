@@ -5,7 +5,7 @@ use crate::decision::{Code, Denial, Reason};
 use crate::grant::{self, Grant, GrantDefect, Landing, SESSION_SECONDS, URL_SECONDS};
 use crate::identity::Principal;
 use crate::item::Item;
-use crate::names::{AccountId, ExternalId, LandingName, Region, RoleArn, TargetName};
+use crate::names::{ExternalId, LandingName, Region, RoleArn, TargetName};
 use crate::provision::Provisioning;
 use crate::subject::Standing;
 use crate::target::{Place, UrlLife};
@@ -261,23 +261,9 @@ pub fn entitle(
         Some(name) => Some(grant.landings.get(name).cloned().ok_or_else(|| refuse(NO_LANDING))?),
         None => None,
     };
-    let role = grant.role_arn.as_ref().or(terms.role_arn.as_ref()).cloned();
+    let Reach { region, role, provisioning } = reach(&grant, terms, own_account)?;
     // The configured one is for the configured role: another role's owner need not know it.
     let external_id = grant.external_id.clone().or_else(|| terms.external_id.clone().filter(|_| role == terms.role_arn));
-    // Under a role one works in that role's account, whatever the grant says.
-    let working_account = role.as_ref().map_or(own_account, RoleArn::account_id);
-    let is_elsewhere = |account: &str| account != working_account;
-    // Without a role the ARN of a target may name another account than the function's: whether that works, SageMaker says.
-    let of_target = grant.target.account_id().filter(|_| role.is_some());
-    if grant.account_id.as_ref().map(AccountId::as_str).is_some_and(is_elsewhere) || of_target.is_some_and(is_elsewhere) {
-        return Err(refuse(FOREIGN_ACCOUNT));
-    }
-    let region = grant.own_region().unwrap_or_else(|| terms.region.clone());
-    // STS gives out sessions within its own partition only.
-    if region.partition() != terms.region.partition() {
-        return Err(refuse(FOREIGN_PARTITION));
-    }
-    let provisioning = provisioning(&grant, terms, working_account)?;
     Ok(Entitlement {
         principal,
         landing,
@@ -292,6 +278,35 @@ pub fn entitle(
         provisioning,
         grant,
     })
+}
+
+/// Where a grant's target is, and as whom one gets there.
+struct Reach {
+    region: Region,
+    role: Option<RoleArn>,
+    provisioning: Option<Provisioning>,
+}
+
+/// Whether the broker, as it is configured, gets at a grant's target at all.
+fn reach(grant: &Grant, terms: &Terms, own_account: &str) -> Result<Reach, Denial> {
+    let role = grant.role_arn.as_ref().or(terms.role_arn.as_ref()).cloned();
+    // Under a role one works in that role's account, whatever the grant says. Without one, a target that is named by its ARN may be
+    // in another account than the function: whether it is shared with that one, SageMaker says.
+    let working_account = match (&role, grant.target.account_id()) {
+        (Some(role), _) => role.account_id(),
+        (None, Some(of_target)) => of_target,
+        (None, None) => own_account,
+    };
+    if grant.own_account().is_some_and(|account| account != working_account) {
+        return Err(refuse(FOREIGN_ACCOUNT));
+    }
+    let region = grant.own_region().unwrap_or_else(|| terms.region.clone());
+    // STS gives out sessions within its own partition only.
+    if region.partition() != terms.region.partition() {
+        return Err(refuse(FOREIGN_PARTITION));
+    }
+    let provisioning = provisioning(grant, terms, working_account)?;
+    Ok(Reach { region, role, provisioning })
 }
 
 /// How the target is made at first login, where the grant wants that.
@@ -314,7 +329,7 @@ fn provisioning(grant: &Grant, terms: &Terms, working_account: &str) -> Result<O
 ///
 /// # Errors
 /// [`Code::NotEntitled`] for a subject that may open nothing at all because of its standing.
-pub fn list(record: &SubjectRecord, terms: &Terms, now: Timestamp) -> Result<Vec<TargetView>, Denial> {
+pub fn list(record: &SubjectRecord, terms: &Terms, own_account: &str, now: Timestamp) -> Result<Vec<TargetView>, Denial> {
     check_standing(record)?;
     let default = choose(record, None, now).ok().and_then(|row| row.name.as_ref());
     Ok(record
@@ -327,7 +342,7 @@ pub fn list(record: &SubjectRecord, terms: &Terms, now: Timestamp) -> Result<Vec
             region: grant.own_region().unwrap_or_else(|| terms.region.clone()),
             landings: grant.landings.keys().cloned().collect(),
             default: default == Some(&grant.name),
-            enabled: grant.usable_at(now).is_ok(),
+            enabled: grant.usable_at(now).is_ok() && reach(grant, terms, own_account).is_ok(),
         })
         .collect())
 }
@@ -487,7 +502,7 @@ mod tests {
         let decide = |subject: &Item| {
             let principal = fakes::principal("okta", "jane", None, NOW).unwrap();
             let record = SubjectRecord::new(Some(subject), [row("a", &[])]);
-            let listed = list(&record, &terms(), NOW).map(|_| ()).map_err(|denial| denial.reason);
+            let listed = list(&record, &terms(), OWN_ACCOUNT, NOW).map(|_| ()).map_err(|denial| denial.reason);
             let entitled =
                 entitle(principal, &record, &Wish::default(), &terms(), OWN_ACCOUNT, NOW).map(|_| ()).map_err(|denial| denial.reason);
             assert_eq!(listed, entitled);
@@ -573,7 +588,7 @@ mod tests {
         };
         assert_eq!(decide(&[], &with_role("444455556666")), there);
         assert_eq!(decide(&[], &with_role("777788889999")), Err(FOREIGN_ACCOUNT));
-        assert_eq!(decide(&[("account_id", "444455556666")], &terms()), Err(FOREIGN_ACCOUNT), "who says it, has to be right");
+        assert_eq!(decide(&[("account_id", "444455556666")], &terms()), there, "who says it besides, says the same");
     }
 
     #[test]
@@ -653,7 +668,7 @@ mod tests {
             row("d", &[("expires_at", number(1))]),
             ("no name".to_owned(), Item::new()),
         ];
-        let views = list(&SubjectRecord::new(None, rows), &terms(), NOW).unwrap();
+        let views = list(&SubjectRecord::new(None, rows), &terms(), OWN_ACCOUNT, NOW).unwrap();
         let seen: Vec<_> = views.iter().map(|v| (v.name.as_str(), v.region.as_str(), v.default, v.enabled)).collect();
         assert_eq!(seen, [("a", "eu-central-1", false, false), ("b", "us-east-1", true, true), ("d", "eu-central-1", false, false)]);
     }

@@ -280,14 +280,14 @@ impl UrlIssuer for ScriptedIssuer {
 }
 
 impl ProfileKeeper for ScriptedIssuer {
-    async fn ensure_profile(&self, entitlement: &Entitlement, _: &Provisioning, _: Duration) -> Result<Ensured, Denial> {
+    async fn ensure_profile(&self, entitlement: &Entitlement, _: &Provisioning, _: Duration) -> Ensured {
         let mut script = lock(&self.0);
         script.calls.push("ensure_profile");
-        script.profile.clone().unwrap_or(Ok(Profile::Own(None))).map(|profile| Ensured {
-            profile,
+        Ensured {
+            outcome: script.profile.clone().unwrap_or(Ok(Profile::Own(None))),
             source_identity: Some(source_identity(entitlement.principal().identity())),
             aws_request_ids: vec!["profile-request".to_owned()],
-        })
+        }
     }
 }
 

@@ -142,6 +142,7 @@ impl Grant {
             return Err(defect("provision", "is for kinds that can be made at first login"));
         }
         self.check_place()?;
+        self.check_provision()?;
         if let (Some(from), Some(until)) = (self.not_before, self.expires_at)
             && from >= until
         {
@@ -175,6 +176,22 @@ impl Grant {
             && role.partition() != region.partition()
         {
             return Err(defect("role_arn", "is not of the partition of the target's region"));
+        }
+        Ok(())
+    }
+
+    /// That the roles of `provision` are where the target is, as far as the row says where that is.
+    fn check_provision(&self) -> Result<(), GrantDefect> {
+        let Some(provision) = &self.provision else { return Ok(()) };
+        let (account, partition) = (self.own_account(), self.own_region().map(|region| region.partition()));
+        let roles = [("execution_role_arn", Some(&provision.execution_role_arn)), ("role_arn", provision.role_arn.as_ref())];
+        for (name, role) in roles.into_iter().filter_map(|(name, role)| Some((name, role?))) {
+            if account.is_some_and(|account| account != role.account_id()) {
+                return Err(defect(&format!("provision.{name}"), "is not of the target's account"));
+            }
+            if partition.is_some_and(|partition| partition != role.partition()) {
+                return Err(defect(&format!("provision.{name}"), "is not of the partition of the target's region"));
+            }
         }
         Ok(())
     }
@@ -482,6 +499,19 @@ mod tests {
         assert_eq!(defective_attribute(&[plan("execution_role_arn")]), "provision.execution_role_arn");
         assert_eq!(defective_attribute(&[plan("roles")]), "provision.roles");
         assert_eq!(defective_attribute(&[("provision", Value::Bool(true))]), "provision");
+        let plan = |execution_role: &str, role: &str| {
+            let arn = |role: &str| text(&format!("arn:{role}:role/x"));
+            (
+                "provision",
+                Value::M(Item::from([("execution_role_arn".to_owned(), arn(execution_role)), ("role_arn".to_owned(), arn(role))])),
+            )
+        };
+        let (home, away, china) = ("aws:iam::111122223333", "aws:iam::444455556666", "aws-cn:iam::111122223333");
+        let account = ("account_id", text("111122223333"));
+        assert!(read(&studio(&[plan(home, home), account.clone()])).is_ok());
+        assert_eq!(defective_attribute(&[plan(away, home), account.clone()]), "provision.execution_role_arn");
+        assert_eq!(defective_attribute(&[plan(home, away), account]), "provision.role_arn");
+        assert_eq!(defective_attribute(&[plan(china, home), ("region", text("eu-central-1"))]), "provision.execution_role_arn");
     }
 
     #[test]

@@ -113,16 +113,16 @@ name!(
     "'sg-' and 8 to 17 of 0-9 and a-f"
 );
 name!(
-    /// The key of a tag (`TagKey`: 1 to 128 letters, digits, spaces and `_.:/=+-@`). `aws:` is AWS's, `latchkey:` the broker's.
+    /// The key of a tag (`TagKey`, of which the ASCII part is taken here). `aws:` is AWS's, `latchkey:` the broker's.
     TagKey,
     is_tag_key,
-    "1 to 128 letters, digits, spaces and _.:/=+-@, beginning neither with aws: nor with latchkey:"
+    "1 to 128 of A-Z, a-z, 0-9, spaces and _.:/=+-@, beginning neither with aws: nor with latchkey:"
 );
 name!(
-    /// The value of a tag (`TagValue`: at most 256 letters, digits, spaces and `_.:/=+-@`).
+    /// The value of a tag (`TagValue`, of which the ASCII part is taken here).
     TagValue,
     is_tag_value,
-    "at most 256 letters, digits, spaces and _.:/=+-@"
+    "at most 256 of A-Z, a-z, 0-9, spaces and _.:/=+-@"
 );
 name!(
     /// An AWS region, as `eu-central-1`.
@@ -279,16 +279,17 @@ fn is_security_group_id(s: &str) -> bool {
 }
 
 fn is_tag_text(s: &str) -> bool {
-    s.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
+    // AWS takes the letters and digits of every script (`\p{L}\p{N}`), which std's classes are not exactly.
+    s.bytes().all(|b| b.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&b))
 }
 
 fn is_tag_key(s: &str) -> bool {
     let lower = s.to_ascii_lowercase();
-    (1..=128).contains(&s.chars().count()) && is_tag_text(s) && !lower.starts_with("aws:") && !lower.starts_with("latchkey:")
+    (1..=128).contains(&s.len()) && is_tag_text(s) && !lower.starts_with("aws:") && !lower.starts_with("latchkey:")
 }
 
 fn is_tag_value(s: &str) -> bool {
-    s.chars().count() <= 256 && is_tag_text(s)
+    s.len() <= 256 && is_tag_text(s)
 }
 
 fn is_region(s: &str) -> bool {
@@ -307,7 +308,7 @@ fn is_account_id(s: &str) -> bool {
 }
 
 fn is_role_arn(s: &str) -> bool {
-    // STS takes 20 to 2048; a role's path and name are of the characters below (IAM, "IAM identifiers").
+    // STS takes 20 to 2048; a role's path has at most 512 characters and its name 64, of those below (IAM, "IAM and STS quotas").
     let mut parts = s.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
     (20..=2048).contains(&s.len())
@@ -316,8 +317,11 @@ fn is_role_arn(s: &str) -> bool {
         && next() == "iam"
         && next().is_empty()
         && is_account_id(next())
-        && next().strip_prefix("role/").is_some_and(|path| {
-            !path.ends_with('/') && !path.is_empty() && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b))
+        && next().strip_prefix("role/").is_some_and(|role| {
+            // The path begins with the slash that ends `role`.
+            let (path, name) = role.rsplit_once('/').map_or((0, role), |(path, name)| (path.len() + 2, name));
+            let is_legal = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
+            path <= 512 && (1..=64).contains(&name.len()) && role.bytes().all(is_legal)
         })
 }
 
@@ -392,6 +396,9 @@ mod tests {
             "arn:aws:iam::123456789012:role/a b",
             "arn:aws:iam::123456789012:role/a*",
             "arn:aws:iam::123456789012:role/a:b",
+            "arn:aws:iam::123456789012:role/path/",
+            &format!("arn:aws:iam::123456789012:role/{}", "x".repeat(65)),
+            &format!("arn:aws:iam::123456789012:role/{}/x", "p".repeat(511)),
         ] {
             assert!(RoleArn::new(bad).is_err(), "{bad}");
         }
@@ -478,10 +485,10 @@ mod tests {
 
     #[test]
     fn tags_and_security_groups() {
-        for good in ["team", "Kostenstelle Süd", "a:b/c=d+e-f@g.h_i", &"x".repeat(128)] {
+        for good in ["team", "cost centre", "a:b/c=d+e-f@g.h_i", &"x".repeat(128)] {
             assert!(TagKey::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "aws:x", "AWS:x", "latchkey:subject", "Latchkey:Subject", "a#b", "a\tb", &"x".repeat(129)] {
+        for bad in ["", "aws:x", "AWS:x", "latchkey:subject", "Latchkey:Subject", "Süd", "\u{24b6}", "a#b", "a\tb", &"x".repeat(129)] {
             assert!(TagKey::new(bad).is_err(), "{bad}");
         }
         assert!(TagValue::new("").is_ok() && TagValue::new("x".repeat(256)).is_ok());

@@ -176,14 +176,14 @@ pub trait ProfileKeeper: Send + Sync {
     /// Sees to it that the entitlement's profile is there: looks at it, and makes it if there is none. It works under a role of
     /// its own, for this user and this one profile.
     ///
-    /// # Errors
-    /// Mostly [`crate::decision::Code::Unavailable`]. Whose the profile is, and that it is not in service, is no error.
+    /// What it gives back names the requests that were made, whatever came of them. Its outcome is an error mostly with
+    /// [`crate::decision::Code::Unavailable`]; whose the profile is, and that it is not in service, is none.
     fn ensure_profile(
         &self,
         entitlement: &Entitlement,
         provisioning: &Provisioning,
         budget: Duration,
-    ) -> impl Future<Output = Result<Ensured, Denial>> + Send;
+    ) -> impl Future<Output = Ensured> + Send;
 }
 
 /// A session under a role, held for one user.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::decision::Denial;
 use crate::hex::lower_hex;
 use crate::identity::Identity;
 use crate::item::{Item, Value};
@@ -139,6 +140,11 @@ pub fn owner_tags(identity: &Identity) -> [(&'static str, String); 2] {
     [(ISSUER_TAG, identity.issuer.to_string()), (SUBJECT_TAG, subject)]
 }
 
+/// Whether somebody is named as the owner of a profile with these tags.
+pub fn is_owned<'a>(tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> bool {
+    tags.into_iter().any(|(key, _)| key == ISSUER_TAG || key == SUBJECT_TAG)
+}
+
 /// Whether a profile with these tags is this identity's own: it has both of [`owner_tags`], each once, to the byte.
 pub fn is_own<'a>(identity: &Identity, tags: impl IntoIterator<Item = (&'a str, &'a str)> + Clone) -> bool {
     owner_tags(identity).iter().all(|(key, value)| {
@@ -147,11 +153,11 @@ pub fn is_own<'a>(identity: &Identity, tags: impl IntoIterator<Item = (&'a str, 
     })
 }
 
-/// What was found of a profile, or done about it.
+/// What was found of a profile, or done about it, and by which requests, whatever came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ensured {
-    /// Whose it is, and whether it can be opened.
-    pub profile: Profile,
+    /// Whose it is, and whether it can be opened; or why that could not be found out.
+    pub outcome: Result<Profile, Denial>,
     /// The source identity that CloudTrail shows for what was done.
     pub source_identity: Option<String>,
     /// The ids of the AWS requests that looked, and made it.
@@ -165,6 +171,8 @@ pub enum Profile {
     Own(Option<NotReady>),
     /// There was none, and now it is being made.
     Created,
+    /// Somebody is making or deleting one of that name: whose it is, is not to be seen yet.
+    Changing,
     /// Somebody else's.
     Foreign,
 }
@@ -250,6 +258,7 @@ mod tests {
         ] {
             assert!(!is_own(&jane, tags.iter().copied()), "{tags:?}");
         }
+        assert!(is_owned([("team", "x"), subject]) && is_owned([issuer]) && !is_owned([("team", "x"), ("latchkey:Subject", "x")]));
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Recent<K, V> {
         kept.insert(key, Kept { value, at: now });
     }
 
+    /// Forgets what was seen of it.
+    pub(crate) fn forget(&self, key: &K) {
+        self.kept().remove(key);
+    }
+
     /// By the clock on the wall: the other one may stand still while the environment is frozen. A clock that was set back ends
     /// what seems to come from the future.
     fn is_fresh(&self, kept: &Kept<V>, now: Timestamp) -> bool {
@@ -77,6 +82,8 @@ mod tests {
         assert_eq!(recent.get(&0, NOW.plus_seconds(300)), None);
         assert_eq!(recent.get(&0, NOW.plus_seconds(-1)), None, "the clock was set back");
         assert_eq!(recent.get(&1, NOW), None);
+        recent.forget(&0);
+        assert_eq!(recent.get(&0, NOW), None);
     }
 
     #[test]

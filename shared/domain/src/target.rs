@@ -101,7 +101,7 @@ pub enum UrlLife {
 }
 
 /// IAM actions on one resource: a statement of a session policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Permission {
     /// The actions, as `sagemaker:CreatePresignedDomainUrl`.
     pub actions: Vec<&'static str>,
@@ -276,11 +276,11 @@ impl Target {
         permissions
     }
 
-    /// Whether these are one door, by what their attributes say. AWS's idea of case counts.
+    /// Whether these may be one target, by what their attributes say. Case does not count: for some names it does not with AWS, and
+    /// for the others two that differ in nothing else are a mistake at best.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let equal = |(a, b): (&str, &str)| if self.kind().ignores_case() { a.eq_ignore_ascii_case(b) } else { a == b };
         self.kind() == other.kind()
-            && self.attributes().into_iter().zip(other.attributes()).all(|((_, own), (_, others))| equal((own, others)))
+            && self.attributes().into_iter().zip(other.attributes()).all(|((_, own), (_, others))| own.eq_ignore_ascii_case(others))
     }
 }
 

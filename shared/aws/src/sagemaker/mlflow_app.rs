@@ -6,7 +6,7 @@ use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::posture::NotReady;
 use latchkey_domain::target::MlflowApp;
 
-use super::{Calls, Made, Via, seconds, send};
+use super::{Calls, Made, Told, Via, seconds, send};
 use crate::failure::{Failure, printable};
 
 impl Calls for MlflowApp {
@@ -22,10 +22,11 @@ impl Calls for MlflowApp {
         Ok(Made { url: output.authorized_url, request_id })
     }
 
-    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+    async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {
         let output = send!(via, via.client.describe_mlflow_app().arn(self.arn.as_str()))?;
         let status = output.status.as_ref();
         let serves = matches!(status, Some(MlflowAppStatus::Created | MlflowAppStatus::Updated));
-        Ok((!serves).then(|| NotReady::new(status.map(MlflowAppStatus::as_str))))
+        let not_ready = (!serves).then(|| NotReady::new(status.map(MlflowAppStatus::as_str)));
+        Ok(Told { not_ready, request_id: output.request_id().and_then(printable) })
     }
 }

@@ -6,7 +6,7 @@ use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::posture::NotReady;
 use latchkey_domain::target::MlflowServer;
 
-use super::{Calls, Made, Via, seconds, send};
+use super::{Calls, Made, Told, Via, seconds, send};
 use crate::failure::{Failure, printable};
 
 impl Calls for MlflowServer {
@@ -22,11 +22,24 @@ impl Calls for MlflowServer {
         Ok(Made { url: output.authorized_url, request_id })
     }
 
-    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+    async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {
         let output = send!(via, via.client.describe_mlflow_tracking_server().tracking_server_name(self.tracking_server_name.as_str()))?;
-        // Its status tells of the last thing that was done to it; whether it serves, `IsActive` does.
-        let is_active = output.is_active == Some(IsTrackingServerActive::Active);
-        let status = output.tracking_server_status.as_ref().map(TrackingServerStatus::as_str);
-        Ok((!is_active).then(|| NotReady::new(status)))
+        // Its status tells of the last thing that was done to it, and `IsActive` whether it serves.
+        let status = output.tracking_server_status.as_ref();
+        let is_settled = matches!(
+            status,
+            Some(
+                TrackingServerStatus::Created
+                    | TrackingServerStatus::Updated
+                    | TrackingServerStatus::Started
+                    | TrackingServerStatus::MaintenanceComplete
+            )
+        );
+        let not_ready = match &output.is_active {
+            Some(IsTrackingServerActive::Active) if is_settled => None,
+            activity if is_settled => Some(NotReady::new(activity.as_ref().map(IsTrackingServerActive::as_str))),
+            _ => Some(NotReady::new(status.map(TrackingServerStatus::as_str))),
+        };
+        Ok(Told { not_ready, request_id: output.request_id().and_then(printable) })
     }
 }

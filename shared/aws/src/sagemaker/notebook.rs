@@ -8,7 +8,7 @@ use latchkey_domain::posture::{Inspection, NotReady, NotebookFacts};
 use latchkey_domain::target::Notebook;
 use tokio::time::Instant;
 
-use super::{Calls, DESCRIBE, Inspect, Made, Via, seconds, send};
+use super::{Calls, DESCRIBE, Inspect, Made, Told, Via, seconds, send};
 use crate::attempts;
 use crate::failure::{Failure, Kind, printable};
 
@@ -35,10 +35,12 @@ impl Calls for Notebook {
         Ok(Made { url: output.authorized_url, request_id })
     }
 
-    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+    async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {
         let output = describe(self, via).await?;
         let status = output.notebook_instance_status.as_ref();
-        Ok((status != Some(&NotebookInstanceStatus::InService)).then(|| NotReady::new(status.map(NotebookInstanceStatus::as_str))))
+        let not_ready =
+            (status != Some(&NotebookInstanceStatus::InService)).then(|| NotReady::new(status.map(NotebookInstanceStatus::as_str)));
+        Ok(Told { not_ready, request_id: output.request_id().and_then(printable) })
     }
 }
 

@@ -6,7 +6,7 @@ use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::posture::NotReady;
 use latchkey_domain::target::PartnerApp;
 
-use super::{Calls, Made, Via, seconds, send};
+use super::{Calls, Made, Told, Via, seconds, send};
 use crate::failure::{Failure, printable};
 
 impl Calls for PartnerApp {
@@ -23,11 +23,12 @@ impl Calls for PartnerApp {
         Ok(Made { url: output.url, request_id })
     }
 
-    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+    async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {
         let output = send!(via, via.client.describe_partner_app().arn(self.arn.as_str()))?;
         let status = output.status.as_ref();
         // One whose update has failed serves on as it was ("The application is available", says the API model).
         let serves = matches!(status, Some(PartnerAppStatus::Available | PartnerAppStatus::UpdateFailed));
-        Ok((!serves).then(|| NotReady::new(status.map(PartnerAppStatus::as_str))))
+        let not_ready = (!serves).then(|| NotReady::new(status.map(PartnerAppStatus::as_str)));
+        Ok(Told { not_ready, request_id: output.request_id().and_then(printable) })
     }
 }

@@ -1,23 +1,23 @@
 //! First login: a user profile that is made when its user comes for the first time.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sagemaker::operation::RequestId as _;
 use aws_sdk_sagemaker::operation::create_user_profile::CreateUserProfileError;
 use aws_sdk_sagemaker::types::{Tag, UserProfileStatus, UserSettings};
+use latchkey_domain::attribution::source_identity;
 use latchkey_domain::clock::Clock;
-use latchkey_domain::decision::Denial;
 use latchkey_domain::entitlement::Entitlement;
-use latchkey_domain::ports::{ProfileKeeper, RoleSession};
+use latchkey_domain::ports::ProfileKeeper;
 use latchkey_domain::posture::NotReady;
-use latchkey_domain::provision::{Ensured, Profile, Provisioning, is_own, owner_tags};
+use latchkey_domain::provision::{Ensured, Profile, Provisioning, is_own, is_owned, owner_tags};
 use latchkey_domain::target::{Studio, Target};
 use tokio::time::Instant;
 
 use super::{DESCRIBE, SageMaker, Via, denial, reason, send};
 use crate::attempts::{self, Policy};
 use crate::failure::{Failure, Kind, printable};
-use crate::role_session::SessionCredentials;
 
 /// A profile cannot be made twice: the second call says that its name is taken.
 const CREATE: Policy = Policy { attempts: 2, each: Duration::from_millis(2500), whole: Duration::from_secs(5), harmless_twice: true };
@@ -40,20 +40,48 @@ enum Creation {
     Made {
         request_id: Option<String>,
     },
-    /// Somebody has made one of that name in the meantime.
+    /// There is one of that name by now.
     Taken {
         request_id: Option<String>,
     },
 }
 
+/// A profile that is there.
+struct Seen {
+    is_own: bool,
+    /// Whether its tags name anybody.
+    is_owned: bool,
+    not_ready: Option<NotReady>,
+}
+
+impl Seen {
+    fn profile(self) -> Profile {
+        if self.is_own { Profile::Own(self.not_ready) } else { Profile::Foreign }
+    }
+}
+
 impl<C: Clock> ProfileKeeper for SageMaker<C> {
-    async fn ensure_profile(&self, entitlement: &Entitlement, provisioning: &Provisioning, budget: Duration) -> Result<Ensured, Denial> {
-        let Target::Studio(studio) = &entitlement.grant().target else {
-            // Reading a grant has seen to it that only Studio's have a plan.
-            return Err(Failure::new(Kind::NotSent, false).into_denial(reason));
-        };
+    async fn ensure_profile(&self, entitlement: &Entitlement, provisioning: &Provisioning, budget: Duration) -> Ensured {
         let deadline = Instant::now() + budget;
-        let session = self.sessions.open_for_provisioning(entitlement, provisioning, budget).await?;
+        let mut ensured = Ensured {
+            outcome: Err(Failure::new(Kind::NotSent, false).into_denial(reason)),
+            source_identity: Some(source_identity(entitlement.principal().identity())),
+            aws_request_ids: Vec::new(),
+        };
+        // Reading a grant has seen to it that only Studio's have a plan.
+        let Target::Studio(studio) = &entitlement.grant().target else { return ensured };
+        let opened = match self.check_region(entitlement.region()) {
+            Ok(()) => self.sessions.open_for_provisioning(entitlement, provisioning, budget).await,
+            Err(denial) => Err(denial),
+        };
+        let session = match opened {
+            Ok(session) => session,
+            Err(denial) => {
+                ensured.aws_request_ids.extend(denial.aws_request_id.clone());
+                ensured.outcome = Err(denial);
+                return ensured;
+            }
+        };
         let mut search = Search {
             studio,
             entitlement,
@@ -62,40 +90,50 @@ impl<C: Clock> ProfileKeeper for SageMaker<C> {
             deadline,
             request_ids: session.aws_request_id.iter().cloned().collect(),
         };
-        let profile = search.run().await.map_err(|failure| self.failed(&session, failure))?;
-        Ok(Ensured { profile, source_identity: session.source_identity, aws_request_ids: search.request_ids })
-    }
-}
-
-impl<C: Clock> SageMaker<C> {
-    fn failed(&self, session: &RoleSession<SessionCredentials>, failure: Failure) -> Denial {
-        self.forget_if_refused(session, &failure);
-        denial(failure)
+        let outcome = search.run().await;
+        ensured.aws_request_ids = search.request_ids;
+        ensured.outcome = outcome.map_err(|failure| {
+            self.forget_if_refused(&session, &failure);
+            ensured.aws_request_ids.extend(failure.request_id.clone());
+            denial(failure)
+        });
+        ensured
     }
 }
 
 impl Search<'_> {
-    /// Looks, makes the profile if there is none, and looks again if somebody else was faster.
+    /// Looks, makes the profile if there is none, and looks again if there was one all of a sudden.
     async fn run(&mut self) -> Result<Profile, Failure> {
-        if let Some(profile) = self.look().await? {
-            return Ok(profile);
+        if let Some(seen) = self.look().await? {
+            return Ok(seen.profile());
         }
         let deadline = self.deadline.min(attempts::deadline(CREATE.whole, CREATE));
-        match attempts::run(CREATE, deadline, || self.create()).await? {
+        let attempts_made = AtomicU32::new(0);
+        let creating = attempts::run(CREATE, deadline, || {
+            attempts_made.fetch_add(1, Ordering::Relaxed);
+            self.create()
+        });
+        let request_id = match creating.await? {
             Creation::Made { request_id } => {
                 self.request_ids.extend(request_id);
-                Ok(Profile::Created)
+                return Ok(Profile::Created);
             }
-            Creation::Taken { request_id } => {
-                self.request_ids.extend(request_id.clone());
-                // It is there and it is not: then it is gone again, and the next request may have more luck.
-                self.look().await?.ok_or(Failure { request_id, ..Failure::new(Kind::Failed, false) })
-            }
-        }
+            Creation::Taken { request_id } => request_id,
+        };
+        self.request_ids.extend(request_id);
+        Ok(match self.look().await? {
+            // The answer to an attempt of ours was lost.
+            Some(Seen { is_own: true, .. }) if attempts_made.into_inner() > 1 => Profile::Created,
+            // Its tags may come a moment after it. Nobody opens what is being made.
+            Some(Seen { is_owned: false, not_ready: Some(_), .. }) => Profile::Changing,
+            Some(seen) => seen.profile(),
+            // There and not there: it is being deleted, or not to be seen yet.
+            None => Profile::Changing,
+        })
     }
 
     /// The profile of that name, if there is one.
-    async fn look(&mut self) -> Result<Option<Profile>, Failure> {
+    async fn look(&mut self) -> Result<Option<Seen>, Failure> {
         let deadline = self.deadline.min(attempts::deadline(DESCRIBE.whole, DESCRIBE));
         let described = attempts::run(DESCRIBE, deadline, || async {
             let request = self.via.client.describe_user_profile();
@@ -124,7 +162,7 @@ impl Search<'_> {
             Err(failure) if failure.kind == Kind::NotFound => {
                 // It is there, under a name that is spelt in another way than any that this grant has had made.
                 self.request_ids.extend(failure.request_id);
-                return Ok(Some(Profile::Foreign));
+                return Ok(Some(Seen { is_own: false, is_owned: true, not_ready: None }));
             }
             Err(failure) => return Err(failure),
         };
@@ -134,12 +172,12 @@ impl Search<'_> {
             return Err(Failure::malformed(listed.request_id()));
         }
         let tags = listed.tags().iter().filter_map(|tag| tag.key().zip(tag.value()));
-        if !is_own(self.entitlement.principal().identity(), tags) {
-            return Ok(Some(Profile::Foreign));
-        }
         let status = described.status.as_ref();
-        let not_ready = (status != Some(&UserProfileStatus::InService)).then(|| NotReady::new(status.map(UserProfileStatus::as_str)));
-        Ok(Some(Profile::Own(not_ready)))
+        Ok(Some(Seen {
+            is_own: is_own(self.entitlement.principal().identity(), tags.clone()),
+            is_owned: is_owned(tags),
+            not_ready: (status != Some(&UserProfileStatus::InService)).then(|| NotReady::new(status.map(UserProfileStatus::as_str))),
+        }))
     }
 
     async fn create(&self) -> Result<Creation, Failure> {

@@ -8,7 +8,7 @@ use latchkey_domain::posture::{Inspection, NotReady, StudioFacts};
 use latchkey_domain::target::Studio;
 use tokio::time::Instant;
 
-use super::{Calls, DESCRIBE, Inspect, Made, Via, seconds, send};
+use super::{Calls, DESCRIBE, Inspect, Made, Told, Via, seconds, send};
 use crate::attempts;
 use crate::failure::{Failure, printable};
 
@@ -35,10 +35,11 @@ impl Calls for Studio {
         Ok(Made { url: output.authorized_url, request_id })
     }
 
-    async fn state(&self, via: &Via<'_>) -> Result<Option<NotReady>, Failure> {
+    async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {
         let output = describe_profile(self, via).await?;
         let status = output.status.as_ref();
-        Ok((status != Some(&UserProfileStatus::InService)).then(|| NotReady::new(status.map(UserProfileStatus::as_str))))
+        let not_ready = (status != Some(&UserProfileStatus::InService)).then(|| NotReady::new(status.map(UserProfileStatus::as_str)));
+        Ok(Told { not_ready, request_id: output.request_id().and_then(printable) })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every kind of target: what is asked for, word for word, under which session, and what its state becomes.
 
 use latchkey_aws::role_session::SessionScope;
-use latchkey_aws::sagemaker::{NOT_READY, SageMaker};
+use latchkey_aws::sagemaker::{NOT_READY, OTHER_REGION, SageMaker};
 use latchkey_domain::decision::Code;
 use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::item::Value;
@@ -73,8 +73,8 @@ fn wires() -> [Wire; 5] {
             url: "https://t-abc.eu-central-1.experiments.sagemaker.aws/auth?authToken=canary",
             describe: "DescribeMlflowTrackingServer",
             named: value!({"TrackingServerName": "team"}),
-            status: "IsActive",
-            ready: "Active",
+            status: "TrackingServerStatus",
+            ready: "Started",
             arn: "arn:aws:sagemaker:eu-central-1:210987654321:mlflow-tracking-server/team",
             further: value!(["sagemaker:DescribeMlflowTrackingServer", "sagemaker-mlflow:*"]),
         },
@@ -121,8 +121,9 @@ impl Wire {
         json(200, &value!({(self.answer): self.url}).to_string())
     }
 
-    fn described(&self, member: &str, status: &str) -> crate::support::Reply {
-        json(200, &value!({(member): status}).to_string())
+    fn described(&self, status: &str) -> crate::support::Reply {
+        // Whether it serves is said of a tracking server besides.
+        json(200, &value!({(self.status): status, "IsActive": "Active"}).to_string())
     }
 }
 
@@ -157,19 +158,15 @@ fn every_kind_has_its_call_and_its_session() {
 #[test]
 fn a_target_in_no_state_to_be_opened_says_so() {
     for wire in wires() {
-        let status = match wire.kind {
-            Kind::Studio | Kind::MlflowApp | Kind::PartnerApp => "Status",
-            Kind::Notebook => "NotebookInstanceStatus",
-            Kind::MlflowServer => "TrackingServerStatus",
-        };
         for (state, retry_after) in [("Stopped", None), ("Failed", None), ("Updating", Some(15)), ("Starting", Some(15))] {
             for refusal in ["ValidationException", "SomethingElse"] {
-                let sagemaker = Server::new([error(400, refusal), wire.described(status, state)]);
+                let sagemaker = Server::new([error(400, refusal), wire.described(state)]);
                 let issuer = issuer(&Server::new([session(1)]).url(), &sagemaker.url(), SessionScope::User, &SetClock::new(NOW));
                 let denial = block_on(issue(&issuer, &wire.entitlement())).unwrap_err();
                 assert_eq!((denial.code, denial.reason), (Code::TargetNotReady, NOT_READY), "{}", wire.kind);
                 assert_eq!((denial.state.as_deref(), denial.retry_after_seconds), (Some(state), retry_after));
                 assert_eq!((denial.detail.as_deref(), denial.aws_request_id.as_deref()), (Some(refusal), Some("req-400")));
+                assert_eq!(denial.state_request_id.as_deref(), Some("req-200"), "both requests are named");
                 let asked = &sagemaker.requests()[1];
                 assert_eq!(asked.header("x-amz-target"), Some(&*format!("SageMaker.{}", wire.describe)));
                 assert_eq!(asked.json(), wire.named);
@@ -177,10 +174,36 @@ fn a_target_in_no_state_to_be_opened_says_so() {
             }
         }
         // It is as it should be: then the refusal is what it was.
-        let sagemaker = Server::new([error(400, "ValidationException"), wire.described(wire.status, wire.ready)]);
+        let sagemaker = Server::new([error(400, "ValidationException"), wire.described(wire.ready)]);
         let issuer = issuer(&Server::new([session(1)]).url(), &sagemaker.url(), SessionScope::User, &SetClock::new(NOW));
         let denial = block_on(issue(&issuer, &wire.entitlement())).unwrap_err();
         assert_eq!((denial.code, denial.reason.0), (Code::Unavailable, "sagemaker.validation"), "{}", wire.kind);
+    }
+}
+
+/// A tracking server has two things to say of itself.
+#[test]
+fn a_tracking_server_serves_when_it_is_active_and_nothing_is_done_to_it() {
+    let [_, _, server, ..] = wires();
+    for (status, activity, state) in [
+        ("Started", Some("Active"), None),
+        ("Created", Some("Active"), None),
+        ("MaintenanceComplete", Some("Active"), None),
+        ("Updating", Some("Active"), Some("Updating")),
+        ("MaintenanceInProgress", Some("Active"), Some("MaintenanceInProgress")),
+        ("Stopped", Some("Inactive"), Some("Stopped")),
+        ("Updated", Some("Inactive"), Some("Inactive")),
+        ("Started", None, Some("Unknown")),
+    ] {
+        let mut described = value!({ "TrackingServerStatus": status });
+        if let Some(activity) = activity {
+            described["IsActive"] = activity.into();
+        }
+        let sagemaker = Server::new([error(400, "ValidationException"), json(200, &described.to_string())]);
+        let issuer = issuer(&Server::new([session(1)]).url(), &sagemaker.url(), SessionScope::User, &SetClock::new(NOW));
+        let denial = block_on(issue(&issuer, &server.entitlement())).unwrap_err();
+        let told = (denial.code == Code::TargetNotReady).then_some(denial.state.as_deref()).flatten();
+        assert_eq!(told, state, "{status} {activity:?}");
     }
 }
 
@@ -194,7 +217,22 @@ fn a_target_that_is_not_there_says_so() {
         let denial = block_on(issue(&issuer, &wire.entitlement())).unwrap_err();
         assert_eq!((denial.code, denial.reason.0), (Code::TargetNotReady, "sagemaker.not-found"), "{}", wire.kind);
         assert_eq!((denial.state.as_deref(), denial.retry_after_seconds), (Some("NotFound"), None));
+        assert_eq!(denial.aws_request_id.as_deref(), Some("req-400"));
     }
+}
+
+/// An endpoint that is configured by hand is one region's: nobody is asked about another's targets.
+#[test]
+fn a_fixed_endpoint_is_for_its_own_region() {
+    let sts = Server::new([session(1)]);
+    let issuer = SageMaker::new(&clients(&nobody(), &sts.url(), "https://vpce-0.example"), SessionScope::User, SetClock::new(NOW));
+    let [studio, ..] = wires();
+    let mut attributes: Vec<_> = studio.attributes.iter().map(|&(name, value)| (name, Value::S(value.to_owned()))).collect();
+    attributes.extend([("kind", Value::S("studio".to_owned())), ("region", Value::S("eu-west-1".to_owned()))]);
+    let denial = block_on(issuer.open_session(&entitlement_to("jane", Some(ROLE), &attributes), BUDGET)).unwrap_err();
+    assert_eq!((denial.code, denial.reason), (Code::Unavailable, OTHER_REGION));
+    assert!(sts.requests().is_empty());
+    assert!(block_on(issuer.open_session(&studio.entitlement(), BUDGET)).is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An MLflow app.
 
 use super::{Place, TargetKind};
-use crate::names::{MlflowAppArn, Region};
+use crate::names::{MlflowAppArn, Partition, Region};
 use crate::row::{GrantDefect, Row};
 
 /// An MLflow app, named by its ARN.
@@ -42,6 +42,9 @@ impl TargetKind for MlflowApp {
     /// `https://app-….mlflow.sagemaker.<region>.app.aws/auth?authToken=…` (AWS's `sagemaker-mlflow` has the name in all
     /// partitions but China's, where there are no MLflow apps).
     fn host_suffixes(region: &Region) -> Vec<String> {
-        vec![format!(".mlflow.sagemaker.{region}.app.aws")]
+        match region.partition() {
+            Partition::Aws | Partition::AwsUsGov => vec![format!(".mlflow.sagemaker.{region}.app.aws")],
+            Partition::AwsCn => Vec::new(),
+        }
     }
 }

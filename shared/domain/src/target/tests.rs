@@ -78,7 +78,7 @@ fn every_kind_has_its_arn_and_its_permissions() {
 }
 
 #[test]
-fn profiles_are_the_same_door_in_any_case() {
+fn one_target_is_the_same_in_any_case() {
     let studio = |domain: &str, profile: &str| {
         Target::from(Studio {
             domain_id: crate::names::DomainId::new(domain).unwrap(),
