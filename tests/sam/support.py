@@ -103,7 +103,7 @@ def run(command, seconds=PATIENCE, given="", cwd=ROOT, **more):
 
 def sam(*arguments, **more):
     """Runs a command of the SAM CLI."""
-    return run([TOOLS / "sam" / "bin" / "sam", *arguments], **more)
+    return run([TOOLS / "sam" / "bin" / "python", pathlib.Path(__file__).with_name("patient_sam.py"), *arguments], **more)
 
 
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
