@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit system build dev demo tools fuzz bench-verify advisories clean-tools
+.PHONY: help check fmt lint test unit system build dev demo tools fuzz bench bench-verify budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -50,6 +50,15 @@ tools: ## install the tools that the tests stand on, into target/tools
 
 fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
+
+bench: build ## what the broker costs, beside an empty handler and a Python broker: ten minutes; RECORD=1 writes docs/performance.md
+	@tests/tools/install python valgrind strace >/dev/null
+	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package empty-handler
+	tests/bench/run table $(if $(RECORD),--record)
+
+budget: build ## the shipped functions against tests/bench/budget.json; RECORD=1 writes it anew
+	@tests/tools/install python valgrind strace >/dev/null
+	tests/bench/run budget $(if $(RECORD),--record)
 
 bench-verify: ## the instructions for one token, beside those for its bare signature (wants valgrind)
 	cargo bench --locked --package latchkey-oidc --bench verify

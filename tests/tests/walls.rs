@@ -32,7 +32,7 @@ fn each_room_knows_only_what_it_may() {
         ("aws-smithy-", &["latchkey-aws", "latchkey-transport"]),
         ("aws-config", &["latchkey"]),
         ("jsonwebtoken", &["latchkey-oidc"]),
-        ("lambda_runtime", &["broker", "jwks-refresher"]),
+        ("lambda_runtime", &["broker", "jwks-refresher", "empty-handler"]),
         ("hyper", &["latchkey-transport", "latchkey", "latchkey-standin"]),
         ("rustls", &["latchkey-transport"]),
         ("axum", &["latchkey", "latchkey-standin"]),
@@ -42,6 +42,7 @@ fn each_room_knows_only_what_it_may() {
             "tokio",
             &[
                 "broker",
+                "empty-handler",
                 "jwks-refresher",
                 "latchkey",
                 "latchkey-aws",
