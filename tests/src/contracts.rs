@@ -13,7 +13,7 @@ use latchkey_domain::fakes;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::{ExternalId, Region, RoleArn, TargetName};
-use latchkey_domain::ports::{Admission, Claim, GrantStore, ProfileKeeper, RateLimit, Unavailable, UrlIssuer, UsageLedger};
+use latchkey_domain::ports::{Admission, Claim, GrantStore, ProfileKeeper, RateLimit, Unavailable, UrlIssuer, UsageLedger, UsageView};
 use latchkey_domain::posture::NotReady;
 use latchkey_domain::provision::Profile;
 use latchkey_oidc::snapshot::{KeySnapshot, SnapshotStore};
@@ -170,6 +170,37 @@ pub async fn usage_ledger(ledger: &impl UsageLedger) {
     assert_eq!(claim(&jane, "t2", 0, 100).await, Claim::Claimed);
     assert_eq!(claim(&jane, "t2", 100, 400).await, Claim::Replayed);
     assert_eq!(claim(&jane, "t2", 101, 400).await, Claim::Claimed);
+}
+
+/// The contract of [`UsageView`]: it tells what the ledger would say, and whoever looks changes nothing.
+///
+/// # Panics
+/// When it is broken.
+pub async fn usage_view(table: &(impl UsageLedger + UsageView)) {
+    let (jane, joe, other) = (identity("okta", "jane"), identity("okta", "joe"), identity("entra", "jane"));
+    let limit = RateLimit { urls: 3, seconds: 60 };
+    let used = async |identity: &Identity, at: i64| table.used(identity, limit, NOW.plus_seconds(at), BUDGET).await.unwrap();
+    for before in 0..3 {
+        assert_eq!(used(&jane, 10).await, before);
+        assert_eq!(used(&jane, 10).await, before, "looking counts nothing");
+        assert_eq!(table.count(&jane, limit, NOW.plus_seconds(10), BUDGET).await.unwrap(), Admission::Admitted);
+    }
+    // What was refused is not counted.
+    assert!(matches!(table.count(&jane, limit, NOW.plus_seconds(10), BUDGET).await.unwrap(), Admission::Limited { .. }));
+    assert_eq!((used(&jane, 0).await, used(&jane, 59).await, used(&jane, 60).await, used(&jane, -1).await), (3, 3, 0, 0));
+    assert_eq!((used(&joe, 10).await, used(&other, 10).await), (0, 0));
+
+    let is_claimed = async |identity: &Identity, id: &str, at: i64| table.is_claimed(identity, id, NOW.plus_seconds(at), BUDGET).await.unwrap();
+    let long = "long#|ü".repeat(50);
+    for id in ["t1", long.as_str()] {
+        assert!(!is_claimed(&jane, id, 0).await && !is_claimed(&jane, id, 0).await, "looking marks nothing");
+        assert_eq!(table.claim_token(&jane, id, NOW, NOW.plus_seconds(300), BUDGET).await.unwrap(), Claim::Claimed);
+        assert!(is_claimed(&jane, id, 0).await && is_claimed(&joe, id, 0).await && !is_claimed(&other, id, 0).await);
+        // In its last moment the mark counts, and after it no more.
+        assert!(is_claimed(&jane, id, 300).await && !is_claimed(&jane, id, 301).await);
+        table.release_token(&jane, id, BUDGET).await.unwrap();
+        assert!(!is_claimed(&jane, id, 0).await);
+    }
 }
 
 /// That concurrent uses are counted exactly.

@@ -99,6 +99,7 @@ async fn exact_count_on_the_embedded_engine() {
 on_both_engines! {
     grant_store => |store, seed| contracts::grant_store(&store, &seed).await;
     usage_ledger => |store, seed| contracts::usage_ledger(&store).await;
+    usage_view => |store, seed| contracts::usage_view(&store).await;
     snapshot_store => |store, seed| contracts::snapshot_store(&store, &seed).await;
 }
 
@@ -115,6 +116,11 @@ mod fake {
     #[tokio::test]
     async fn usage_ledger() {
         contracts::usage_ledger(&fakes::MemoryTable::default()).await;
+    }
+
+    #[tokio::test]
+    async fn usage_view() {
+        contracts::usage_view(&fakes::MemoryTable::default()).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use latchkey_aws::sagemaker::SageMaker;
 use latchkey_domain::broker::{Broker, KnownProfiles, Rules};
 use latchkey_domain::clock::Clock;
 use latchkey_domain::entitlement::Terms;
+use latchkey_domain::names::Region;
 use latchkey_domain::ports::AuditSink;
 use latchkey_domain::posture::PostureGate;
 use latchkey_oidc::verifier::Verifier;
@@ -35,7 +36,7 @@ const OPEN_CONNECTIONS_WITHIN: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The environment lacks credentials, or `AWS_CA_BUNDLE` names a file that cannot be used.
-pub fn build<C, K>(config: Config, environment: &Environment, clock: C, sink: K) -> Result<Live<C, K>, ConfigError>
+pub fn build<C, K>(mut config: Config, environment: &Environment, clock: C, sink: K) -> Result<Live<C, K>, ConfigError>
 where
     C: Clock + Clone,
     K: AuditSink,
@@ -55,10 +56,39 @@ where
             "nobody is told it: it is for LATCHKEY_PROVISION_ROLE_ARN, which is not set"
         );
     }
-    let table = Table::new(clients.dynamodb(), config.table);
+    let table = Table::new(clients.dynamodb(), std::mem::take(&mut config.table));
+    let ports = Ports {
+        authenticator: Verifier::new(std::mem::take(&mut config.issuers), transport, table.clone(), clock.clone()),
+        store: table,
+        issuer: SageMaker::new(&clients, config.session_scope, clock.clone()).with_posture(config.posture),
+        clock,
+        sink,
+    };
+    Ok(Live { service: over(ports, config, environment.region.clone()), clients })
+}
+
+/// What a service works through.
+#[derive(Debug)]
+pub struct Ports<A, S, U, C, K> {
+    /// Proves callers.
+    pub authenticator: A,
+    /// Reads grants and counts uses.
+    pub store: S,
+    /// Makes URLs.
+    pub issuer: U,
+    /// Tells the time.
+    pub clock: C,
+    /// Keeps the decisions.
+    pub sink: K,
+}
+
+/// The service over these ports, with the rules that the configuration makes for a function in `region`.
+///
+/// Whoever wants the broker's decisions over other ports than its own, as `latchkey explain` does, has them from here.
+pub fn over<A, S, U, C, K>(ports: Ports<A, S, U, C, K>, config: Config, region: Region) -> Service<A, S, U, C, K> {
     let rules = Rules {
         terms: Terms {
-            region: environment.region.clone(),
+            region,
             role_arn: config.role_arn,
             external_id: config.external_id,
             provision_role_arn: config.provision_role_arn,
@@ -70,15 +100,15 @@ where
         replay_guard: config.replay_guard,
     };
     let broker = Broker {
-        authenticator: Verifier::new(config.issuers, transport, table.clone(), clock.clone()),
-        store: table,
-        issuer: SageMaker::new(&clients, config.session_scope, clock.clone()).with_posture(config.posture),
-        clock,
+        authenticator: ports.authenticator,
+        store: ports.store,
+        issuer: ports.issuer,
+        clock: ports.clock,
         rules,
         posture: PostureGate::new(config.posture),
         profiles: KnownProfiles::default(),
     };
-    Ok(Live { service: Service { broker, sink, endpoints: config.endpoints }, clients })
+    Service { broker, sink: ports.sink, endpoints: config.endpoints }
 }
 
 impl<C: Clock, K: AuditSink> Live<C, K> {

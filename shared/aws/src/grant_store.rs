@@ -11,6 +11,7 @@
 //! | used token | `TOKEN#<issuer id>#<jti>`, or `TOKEN-SHA256#<issuer id>#<hash>` for a long `jti` | `TOKEN` |
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -26,7 +27,7 @@ use latchkey_domain::hex::lower_hex;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::Item;
 use latchkey_domain::names::TargetName;
-use latchkey_domain::ports::{Admission, Claim, GrantStore, RateLimit, Unavailable, UsageLedger};
+use latchkey_domain::ports::{Admission, Claim, GrantStore, RateLimit, Unavailable, UsageLedger, UsageView};
 use latchkey_domain::subject::SUBJECT_SORT_KEY;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
@@ -139,6 +140,16 @@ impl Table {
         }
         Err(Unavailable { reason: TOO_MANY_ROWS, detail: None, aws_request_id: None })
     }
+
+    /// Reads one item by its keys.
+    async fn look_at(&self, pk: &str, sk: &str, budget: Duration) -> Result<Option<Attributes>, Unavailable> {
+        attempts::run(REPEATABLE, attempts::deadline(budget, REPEATABLE), || {
+            let request = self.client.get_item().table_name(&self.name).set_key(Some(key(pk, sk))).consistent_read(true);
+            async move { Ok(request.send().await?.item) }
+        })
+        .await
+        .map_err(|failure| failure.into_unavailable(reason))
+    }
 }
 
 /// Sorts a subject's rows by their sort keys. Rows that are neither the subject's own nor grants are passed over.
@@ -174,12 +185,9 @@ impl UsageLedger for Table {
     /// An update whose answer was lost may have counted. It is not sent again, since that could count one use twice; the
     /// caller gets no URL, and has at worst one fewer in this window.
     async fn count(&self, identity: &Identity, limit: RateLimit, now: Timestamp, budget: Duration) -> Result<Admission, Unavailable> {
-        let length = i64::from(limit.seconds.max(1));
+        let Range { start, end } = limit.window(now);
         let now = now.unix_seconds();
-        let start = now - now.rem_euclid(length);
-        let end = start.saturating_add(length);
-        let pk = format!("RATE#{}#{}", identity.issuer, identity.subject);
-        let sk = format!("WINDOW#{start}");
+        let (pk, sk) = counter_key(identity, start);
         attempts::run(ONCE, attempts::deadline(budget, ONCE), || {
             let request = self
                 .client
@@ -269,6 +277,30 @@ impl UsageLedger for Table {
         .await
         .map_err(|failure| failure.into_unavailable(reason))
     }
+}
+
+impl UsageView for Table {
+    /// Reads the counter with one consistent `GetItem`. One that holds no number counts as used up: so the count's condition has it.
+    async fn used(&self, identity: &Identity, limit: RateLimit, now: Timestamp, budget: Duration) -> Result<u32, Unavailable> {
+        let (pk, sk) = counter_key(identity, limit.window(now).start);
+        let counter = self.look_at(&pk, &sk, budget).await?;
+        Ok(match counter.as_ref().and_then(|counter| counter.get("urls")) {
+            None => 0,
+            Some(urls) => urls.as_n().ok().and_then(|urls| urls.parse().ok()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Reads the mark with one consistent `GetItem`. One without an end stays: so the claim's condition has it.
+    async fn is_claimed(&self, identity: &Identity, token_id: &str, now: Timestamp, budget: Duration) -> Result<bool, Unavailable> {
+        let Some(mark) = self.look_at(&token_key(identity, token_id), "TOKEN", budget).await? else { return Ok(false) };
+        let until = mark.get("until").and_then(|until| until.as_n().ok()).and_then(|until| until.parse::<i64>().ok());
+        Ok(until.is_none_or(|until| until >= now.unix_seconds()))
+    }
+}
+
+/// The keys of an identity's counter for the window that begins with that second.
+fn counter_key(identity: &Identity, window_start: i64) -> (String, String) {
+    (format!("RATE#{}#{}", identity.issuer, identity.subject), format!("WINDOW#{window_start}"))
 }
 
 /// The partition key of a token's mark. Long ids are hashed; the two forms differ before the first `#`, so they cannot meet.

@@ -2,10 +2,11 @@
 //!
 //! | module | port | service |
 //! | --- | --- | --- |
-//! | [`grant_store`] | `GrantStore`, `UsageLedger` | DynamoDB |
+//! | [`grant_store`] | `GrantStore`, `UsageLedger`, `UsageView` | DynamoDB |
 //! | [`jwks_store`] | `latchkey_oidc`'s `SnapshotStore` | DynamoDB |
 //! | [`sagemaker`], [`role_session`] | `UrlIssuer`, `ProfileKeeper` | SageMaker, STS |
 //! | [`grant_admin`] | none: what operators do to the table | DynamoDB |
+//! | [`rehearsal`] | `UrlIssuer`, `ProfileKeeper` | none: the calls are written down and not made |
 //!
 //! [`environment`] reads the `AWS_*` variables, [`clients`] makes the SDK's clients from them. No other crate names the SDK.
 //!
@@ -39,5 +40,6 @@ pub mod grant_admin;
 pub mod grant_store;
 pub mod item;
 pub mod jwks_store;
+pub mod rehearsal;
 pub mod role_session;
 pub mod sagemaker;

@@ -122,12 +122,23 @@ pub struct SageMaker<C> {
 impl<C: Clock> SageMaker<C> {
     /// URLs through these clients, under sessions of this scope. `clock` tells when sessions end.
     pub fn new(clients: &Clients, scope: SessionScope, clock: C) -> Self {
+        Self::over(clients.sagemaker(), clients.sts(), clients, scope, clock)
+    }
+
+    /// The same through two other clients than those which `clients` would make.
+    pub(crate) fn over(
+        sagemaker: aws_sdk_sagemaker::Client,
+        sts: aws_sdk_sts::Client,
+        clients: &Clients,
+        scope: SessionScope,
+        clock: C,
+    ) -> Self {
         Self {
-            client: clients.sagemaker(),
+            client: sagemaker,
             own_region: clients.region().clone(),
             host_rule: clients.host_rule(),
             has_own_endpoint: clients.has_own_sagemaker_endpoint(),
-            sessions: RoleSessions::new(clients.sts(), scope, clock),
+            sessions: RoleSessions::new(sts, scope, clock),
             posture: PostureMode::Off,
         }
     }

@@ -16,7 +16,7 @@ use crate::item::Item;
 use crate::names::TargetName;
 use crate::ports::{
     Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, Issued, ProfileKeeper, RateLimit, RoleSession,
-    Unavailable, UrlIssuer, UsageLedger,
+    Unavailable, UrlIssuer, UsageLedger, UsageView,
 };
 use crate::posture::Inspection;
 use crate::presigned_url::{HostRule, PresignedUrl};
@@ -189,6 +189,20 @@ impl UsageLedger for MemoryTable {
         let mut rows = self.request("release")?;
         rows.tokens.remove(&(identity.issuer.to_string(), token_id.to_owned()));
         Ok(())
+    }
+}
+
+impl UsageView for MemoryTable {
+    async fn used(&self, identity: &Identity, limit: RateLimit, now: Timestamp, _: Duration) -> Result<u32, Unavailable> {
+        let rows = self.request("used")?;
+        let window = now.unix_seconds().div_euclid(i64::from(limit.seconds.max(1)));
+        Ok(rows.counters.get(&(identity.partition_key(), window)).copied().unwrap_or_default())
+    }
+
+    async fn is_claimed(&self, identity: &Identity, token_id: &str, now: Timestamp, _: Duration) -> Result<bool, Unavailable> {
+        let rows = self.request("is_claimed")?;
+        let key = (identity.issuer.to_string(), token_id.to_owned());
+        Ok(rows.tokens.get(&key).is_some_and(|&marked_until| marked_until >= now))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every call gets the time it may take. An implementation answers within it, or says that it could not.
 
 use std::future::Future;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -101,6 +102,33 @@ pub trait UsageLedger: Send + Sync {
     fn release_token(&self, identity: &Identity, token_id: &str, budget: Duration) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 
+/// Sees what callers have used, and changes nothing: what a [`UsageLedger`] would say, for whoever must not write.
+pub trait UsageView: Send + Sync {
+    /// How many URLs are counted for the identity in the window of `now`.
+    ///
+    /// # Errors
+    /// The table did not answer in time, or not sensibly.
+    fn used(
+        &self,
+        identity: &Identity,
+        limit: RateLimit,
+        now: Timestamp,
+        budget: Duration,
+    ) -> impl Future<Output = Result<u32, Unavailable>> + Send;
+
+    /// Whether the token `token_id` is marked as used at `now`.
+    ///
+    /// # Errors
+    /// The table did not answer in time, or not sensibly.
+    fn is_claimed(
+        &self,
+        identity: &Identity,
+        token_id: &str,
+        now: Timestamp,
+        budget: Duration,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send;
+}
+
 /// How many URLs a user may have in how much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
@@ -108,6 +136,16 @@ pub struct RateLimit {
     pub urls: u32,
     /// Seconds, at least 1. Windows of this length follow each other from the Unix epoch on.
     pub seconds: u32,
+}
+
+impl RateLimit {
+    /// The window of `now`, in whole Unix seconds: from its first to the first of the next.
+    pub fn window(self, now: Timestamp) -> Range<i64> {
+        let length = i64::from(self.seconds.max(1));
+        let now = now.unix_seconds();
+        let start = now - now.rem_euclid(length);
+        start..start.saturating_add(length)
+    }
 }
 
 /// Whether the rate limit lets a caller through.

@@ -293,7 +293,7 @@ impl fmt::Display for Target {
 }
 
 /// SageMaker's suffix for hosts, by partition. Source: the Public Suffix List, which AWS keeps its own names in.
-pub(crate) const fn sagemaker_suffix(partition: Partition) -> &'static str {
+pub const fn sagemaker_suffix(partition: Partition) -> &'static str {
     match partition {
         Partition::Aws | Partition::AwsUsGov => ".sagemaker.aws",
         Partition::AwsCn => ".sagemaker.com.cn",
