@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
-use latchkey_domain::names::TargetName;
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::names::{AccountId, LandingName, TargetName};
 use latchkey_domain::target::Kind;
 
-use crate::grant_args::{GrantArgs, SubjectArgs, parse_target};
+use crate::grant_args::{GrantArgs, SubjectArgs, parse_issuer, parse_subject, parse_target};
 
 /// Short-lived presigned URLs for Amazon SageMaker
 ///
@@ -39,7 +40,27 @@ pub enum Command {
     Keys(KeysCommand),
     /// Fill in the tokens of an event file from a running `latchkey dev`, for `sam local invoke -e -`
     Event(EventArgs),
+    /// Show what the broker would decide for a token, a request or a user, check by check, and make no URL
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(Box<ExplainArgs>),
 }
+
+const EXPLAIN_HELP: &str = "\
+The configuration is the broker's, from the same variables: see docs/operations.md. It takes the right to read the table
+(dynamodb:GetItem, BatchGetItem, Query), and writes nothing; neither STS nor SageMaker is called.
+
+Examples:
+  Why is this token refused?
+    pbpaste | latchkey explain
+  What would it get in another target, and which calls would that take?
+    pbpaste | latchkey explain --target research --json | jq .calls
+  What would this user get, without a token? And when her grant begins?
+    latchkey explain --issuer okta --subject 00u1a2b3
+    latchkey explain --issuer okta --subject 00u1a2b3 --at 1900000000
+  What becomes of this request?
+    latchkey explain --event event.json
+
+The exit code is 0 when the broker would allow it, 1 when it would not or that cannot be known, 2 for usage.";
 
 /// How `dev` runs.
 #[derive(Debug, Clone, Args)]
@@ -194,4 +215,56 @@ pub struct EventArgs {
     /// The issuer of the running `latchkey dev`
     #[arg(long, default_value = "http://127.0.0.1:8788", value_name = "URL")]
     pub issuer: String,
+}
+
+/// What is explained.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// Where the table is
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// The issuers, as the broker is told them
+    #[command(flatten)]
+    pub issuers: IssuersArgs,
+    /// Explain the request in this file, or on standard input with -: an event of API Gateway's, as in events/
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "subject", "target", "landing"])]
+    pub event: Option<PathBuf>,
+    /// Explain what this issuer's subject would get, without a token; needs --subject. Without it and --event, a token is read from
+    /// standard input
+    #[arg(long, requires = "subject", value_parser = parse_issuer, value_name = "ID")]
+    pub issuer: Option<IssuerId>,
+    /// The subject, exactly as the issuer writes it in the subject claim; needs --issuer
+    #[arg(long, requires = "issuer", value_parser = parse_subject, value_name = "SUBJECT")]
+    pub subject: Option<Subject>,
+    /// The target that the portal asks for; without it, as without one in a request, the default
+    #[arg(long, value_parser = parse_target, value_name = "NAME")]
+    pub target: Option<TargetName>,
+    /// The landing that the portal asks for
+    #[arg(long, value_parser = parse_landing, value_name = "NAME")]
+    pub landing: Option<LandingName>,
+    /// Decide as of another time, in seconds since 1970-01-01T00:00:00Z
+    #[arg(long, value_name = "EPOCH")]
+    pub at: Option<i64>,
+    /// The account that the function runs in, where a grant has no role and the request does not tell it
+    #[arg(long, value_parser = parse_account, value_name = "ID")]
+    pub account_id: Option<AccountId>,
+    /// The issuer of a running `latchkey dev`, for an event with placeholders for tokens
+    #[arg(long, default_value = "http://127.0.0.1:8788", value_name = "URL")]
+    pub token_issuer: String,
+}
+
+impl ExplainArgs {
+    /// The user that is named, where one is.
+    pub fn subject(&self) -> Option<Identity> {
+        let (issuer, subject) = self.issuer.clone().zip(self.subject.clone())?;
+        Some(Identity { issuer, subject })
+    }
+}
+
+fn parse_landing(text: &str) -> Result<LandingName, String> {
+    LandingName::new(text).map_err(|error| format!("a landing's name is {error}"))
+}
+
+fn parse_account(text: &str) -> Result<AccountId, String> {
+    AccountId::new(text).map_err(|error| format!("an account's id is {error}"))
 }

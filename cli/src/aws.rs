@@ -25,6 +25,24 @@ pub async fn table_and_transport(name: &str) -> anyhow::Result<(Table, Transport
     Ok((Table::new(clients(transport.clone()).await?.dynamodb_for_operators(), name), transport))
 }
 
+/// A deployment as an operator reaches it: what the broker's adapters are made from, under the operator's own credentials.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The clients.
+    pub clients: Clients,
+    /// The way to what is not AWS.
+    pub transport: Transport,
+}
+
+/// What the environment says of a deployment.
+///
+/// # Errors
+/// No region or no credentials are configured.
+pub async fn deployment() -> anyhow::Result<Deployment> {
+    let transport = transport()?;
+    Ok(Deployment { clients: clients(transport.clone()).await?, transport })
+}
+
 fn transport() -> anyhow::Result<Transport> {
     let ca_bundle = environment_variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
     Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
@@ -45,6 +63,6 @@ async fn clients(transport: Transport) -> anyhow::Result<Clients> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command reads the environment of whoever runs it")]
-fn environment_variable(name: &str) -> Option<String> {
+pub(crate) fn environment_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

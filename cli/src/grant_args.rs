@@ -28,11 +28,19 @@ impl SubjectArgs {
     }
 }
 
-fn parse_issuer(text: &str) -> Result<IssuerId, String> {
+/// Reads an issuer's id.
+///
+/// # Errors
+/// What a legal one is.
+pub fn parse_issuer(text: &str) -> Result<IssuerId, String> {
     IssuerId::new(text).map_err(|error| error.to_string())
 }
 
-fn parse_subject(text: &str) -> Result<Subject, String> {
+/// Reads a subject.
+///
+/// # Errors
+/// What a legal one is.
+pub fn parse_subject(text: &str) -> Result<Subject, String> {
     Subject::new(text).map_err(|error| error.to_string())
 }
 

@@ -5,6 +5,7 @@
 //! | [`args`] | the command line |
 //! | [`commands`] | one module for each command |
 //! | [`embedded`] | the broker over the stand-ins |
+//! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
 
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
@@ -15,6 +16,7 @@ pub mod aws;
 pub mod commands;
 pub mod embedded;
 pub mod event;
+pub mod explain;
 pub mod gateway;
 pub mod grant_args;
 pub mod http;

@@ -190,7 +190,8 @@ pub async fn usage_view(table: &(impl UsageLedger + UsageView)) {
     assert_eq!((used(&jane, 0).await, used(&jane, 59).await, used(&jane, 60).await, used(&jane, -1).await), (3, 3, 0, 0));
     assert_eq!((used(&joe, 10).await, used(&other, 10).await), (0, 0));
 
-    let is_claimed = async |identity: &Identity, id: &str, at: i64| table.is_claimed(identity, id, NOW.plus_seconds(at), BUDGET).await.unwrap();
+    let is_claimed =
+        async |identity: &Identity, id: &str, at: i64| table.is_claimed(identity, id, NOW.plus_seconds(at), BUDGET).await.unwrap();
     let long = "long#|ü".repeat(50);
     for id in ["t1", long.as_str()] {
         assert!(!is_claimed(&jane, id, 0).await && !is_claimed(&jane, id, 0).await, "looking marks nothing");

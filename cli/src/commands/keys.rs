@@ -1,8 +1,6 @@
 //! `latchkey keys`: the issuers' keys in the table.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use latchkey_oidc::snapshot::SnapshotStore as _;
 use latchkey_telemetry::keys::{KeysRecord, Outcome};
 use serde_json::json;
 
-use super::say;
+use super::{read_issuers_text, say};
 use crate::args::{IssuersArgs, KeysCommand};
 use crate::aws;
 
@@ -59,16 +57,7 @@ async fn refresh(table: &str, issuers: &IssuersArgs, only: Option<&str>, json: b
 }
 
 fn read_issuers(arguments: &IssuersArgs) -> anyhow::Result<Vec<IssuerConfig>> {
-    let text = match (&arguments.issuers_file, &arguments.issuers) {
-        (Some(file), _) if file == Path::new("-") => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
-            text
-        }
-        (Some(file), _) => std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
-        (None, text) => text.clone().unwrap_or_default(),
-    };
-    parse_issuers(&text).context("the issuers cannot be used")
+    parse_issuers(&read_issuers_text(arguments)?).context("the issuers cannot be used")
 }
 
 /// A record for people.

@@ -3,12 +3,17 @@
 pub mod demo;
 pub mod dev;
 pub mod event;
+pub mod explain;
 pub mod grants;
 pub mod keys;
 
+use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::args::{Cli, Command};
+use anyhow::Context as _;
+
+use crate::args::{Cli, Command, IssuersArgs};
 
 /// Runs a command.
 ///
@@ -21,6 +26,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Grants(command) => grants::run(command, cli.json).await,
         Command::Keys(command) => keys::run(command, cli.json).await,
         Command::Event(args) => event::run(args).await,
+        Command::Explain(args) => explain::run(*args, cli.json).await,
     }
 }
 
@@ -28,4 +34,17 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn say(line: impl AsRef<str>) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
+}
+
+/// The JSON array of issuers, from where the arguments say.
+fn read_issuers_text(arguments: &IssuersArgs) -> anyhow::Result<String> {
+    Ok(match (&arguments.issuers_file, &arguments.issuers) {
+        (Some(file), _) if file == Path::new("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+            text
+        }
+        (Some(file), _) => std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
+        (None, text) => text.clone().unwrap_or_default(),
+    })
 }

@@ -292,7 +292,9 @@ impl Tape {
             "ListTags" => Answer::ok(&json!({ "Tags": self.tags })),
             "CreateUserProfile" => Answer::ok(&json!({})),
             // Partner apps have `Url` where the others have `AuthorizedUrl`.
-            operation if operation.starts_with("Create") && operation.ends_with("Url") => Answer::ok(&json!({ "AuthorizedUrl": self.url, "Url": self.url })),
+            operation if operation.starts_with("Create") && operation.ends_with("Url") => {
+                Answer::ok(&json!({ "AuthorizedUrl": self.url, "Url": self.url }))
+            }
             // A call that nobody has thought of here is to be noticed, not to pass.
             _ => Answer::error("AccessDeniedException"),
         }
@@ -341,8 +343,10 @@ mod tests {
 
     #[test]
     fn forms_are_read_as_they_are_written() {
-        let (action, parameters) =
-            read_form("Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam&Policy=%7B%22a%22%3A1%7D&DurationSeconds=3600&X=a+b%2B%C3%A4").unwrap();
+        let (action, parameters) = read_form(
+            "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam&Policy=%7B%22a%22%3A1%7D&DurationSeconds=3600&X=a+b%2B%C3%A4",
+        )
+        .unwrap();
         assert_eq!(action, "AssumeRole");
         let expected = json!({"RoleArn": "arn:aws:iam", "Policy": {"a": 1}, "DurationSeconds": 3600, "X": "a b+ä"});
         assert_eq!(Value::Object(parameters), expected);

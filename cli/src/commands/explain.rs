@@ -1,0 +1,155 @@
+//! `latchkey explain`: what the broker would decide.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use broker::config::Config;
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+use latchkey_api::route::Route;
+use latchkey_aws::grant_store::Table;
+use latchkey_domain::clock::{SystemClock, Timestamp};
+use latchkey_domain::identity::Identity;
+use latchkey_domain::token::{BearerToken, MAX_TOKEN_BYTES};
+use latchkey_oidc::verifier::Verifier;
+use serde_json::json;
+
+use super::{read_issuers_text, say};
+use crate::args::{Cli, ExplainArgs};
+use crate::aws::{self, Deployment};
+use crate::event;
+use crate::explain::ports::{Caller, Shifted};
+use crate::explain::text::explained;
+use crate::explain::{AccountNeeded, Asked, Decision, Explainer, Explanation};
+
+/// The most that is read of standard input: a token, and far more than any.
+const MAX_INPUT_BYTES: u64 = 4 * MAX_TOKEN_BYTES as u64;
+
+/// Explains one request.
+///
+/// # Errors
+/// A configuration or an event that cannot be read, and whatever keeps AWS's credentials from being found.
+pub async fn run(args: ExplainArgs, json: bool) -> anyhow::Result<ExitCode> {
+    let asked = match (&args.event, args.subject()) {
+        (Some(_), _) => Asked::Event,
+        (None, Some(_)) => Asked::Subject,
+        (None, None) => Asked::Token,
+    };
+    let reads_issuers = args.issuers.issuers_file.as_deref() == Some(Path::new("-"));
+    if reads_issuers && (asked == Asked::Token || args.event.as_deref() == Some(Path::new("-"))) {
+        return Ok(usage("--issuers-file - would read what standard input has besides"));
+    }
+    let deployment = aws::deployment().await?;
+    let config = configuration(&args, asked)?;
+    if let Some(identity) = args.subject()
+        && !config.issuers.iter().any(|issuer| issuer.id == identity.issuer)
+    {
+        bail!("there is no issuer {} among those that are configured", identity.issuer);
+    }
+    let event = match (&args.event, asked) {
+        (Some(file), _) => read_event(file, &args.token_issuer).await?,
+        (None, Asked::Token) => {
+            if std::io::stdin().is_terminal() {
+                return Ok(usage("a token comes through a pipe: typed in, it would stand on the screen. --issuer and --subject need none"));
+            }
+            launch(&read_token()?, &args)
+        }
+        (None, Asked::Event | Asked::Subject) => launch(&BearerToken::new("none".to_owned()), &args),
+    };
+    match explain(asked, &args, config, deployment, args.subject(), &event).await {
+        Ok(explanation) => {
+            say(if json { serde_json::to_string(&explanation)? } else { explained(&explanation) });
+            Ok(if explanation.decision == Decision::Allow { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(AccountNeeded) => Ok(usage("it hangs on the account that the function runs in: say it with --account-id")),
+    }
+}
+
+async fn explain(
+    asked: Asked,
+    args: &ExplainArgs,
+    mut config: Config,
+    deployment: Deployment,
+    named: Option<Identity>,
+    event: &[u8],
+) -> Result<Explanation, AccountNeeded> {
+    let table = Table::new(deployment.clients.dynamodb_for_operators(), config.table.clone());
+    let clock = SystemClock::new();
+    let caller = match named {
+        Some(identity) => Caller::Named(identity),
+        // The keys are as old as they are, whenever the token is looked at.
+        None => Caller::OfTheToken(Verifier::new(std::mem::take(&mut config.issuers), deployment.transport, table.clone(), clock)),
+    };
+    let clock = Shifted::to(args.at.map(Timestamp::from_unix_seconds), clock);
+    let account_id = args.account_id.as_ref().map(|account_id| account_id.as_str());
+    Explainer::new(asked, config, &deployment.clients, caller, table, clock).explain(event, account_id).await
+}
+
+/// The broker's configuration: from its variables, the flags before them.
+fn configuration(args: &ExplainArgs, asked: Asked) -> anyhow::Result<Config> {
+    let issuers = read_issuers_text(&args.issuers)?;
+    Ok(Config::from_environment(|name| match name {
+        "LATCHKEY_TABLE" => Some(args.table.table.clone()),
+        "LATCHKEY_ISSUERS" => Some(issuers.clone()),
+        // What comes from nowhere comes through no endpoint.
+        "LATCHKEY_VPC_ENDPOINT_IDS" if asked != Asked::Event => Some("any".to_owned()),
+        name => aws::environment_variable(name),
+    })?)
+}
+
+async fn read_event(file: &Path, token_issuer: &str) -> anyhow::Result<Vec<u8>> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
+        bytes
+    } else {
+        std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?
+    };
+    // An event that is no text is the broker's to refuse.
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(event::fill_in(text, async |name| event::demo_token(token_issuer, name).await).await?.into_bytes()),
+        Err(_) => Ok(bytes),
+    }
+}
+
+fn read_token() -> anyhow::Result<BearerToken> {
+    let mut text = String::new();
+    std::io::stdin().take(MAX_INPUT_BYTES).read_to_string(&mut text).context("standard input cannot be read")?;
+    let token = text.trim();
+    // As it stands in the header, for whoever has copied it from there.
+    let token = token.strip_prefix("Bearer ").unwrap_or(token).trim_start();
+    if token.is_empty() {
+        bail!("there is no token on standard input; --issuer and --subject need none, and --event FILE explains a whole request");
+    }
+    Ok(BearerToken::new(token.to_owned()))
+}
+
+/// The request that a portal would make.
+fn launch(token: &BearerToken, args: &ExplainArgs) -> Vec<u8> {
+    let mut body = serde_json::Map::new();
+    for (name, value) in
+        [("target", args.target.as_ref().map(ToString::to_string)), ("landing", args.landing.as_ref().map(ToString::to_string))]
+    {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value.into());
+        }
+    }
+    json!({
+        "path": Route::Mint.path(),
+        "httpMethod": Route::Mint.method(),
+        "headers": {"Authorization": format!("Bearer {}", token.expose()), "Content-Type": "application/json"},
+        "requestContext": {},
+        "body": serde_json::Value::Object(body).to_string(),
+    })
+    .to_string()
+    .into_bytes()
+}
+
+/// Says what is wrong with how it was called, as clap does.
+fn usage(problem: &str) -> ExitCode {
+    let error = Cli::command().error(ErrorKind::MissingRequiredArgument, problem);
+    let _ = error.print();
+    ExitCode::from(2)
+}
