@@ -37,10 +37,11 @@ pub struct Deployment {
 /// What the environment says of a deployment.
 ///
 /// # Errors
-/// No region or no credentials are configured.
+/// No region or no credentials are configured, or the credentials cannot be had.
 pub async fn deployment() -> anyhow::Result<Deployment> {
     let transport = transport()?;
-    Ok(Deployment { clients: clients(transport.clone()).await?, transport })
+    let clients = clients(transport.clone()).await?.ask_for_credentials().await.context("the AWS credentials cannot be had")?;
+    Ok(Deployment { clients, transport })
 }
 
 fn transport() -> anyhow::Result<Transport> {

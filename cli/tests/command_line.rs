@@ -299,6 +299,154 @@ fn an_event_is_filled_in_from_a_running_dev() {
     assert!(code == 1 && err.contains("is `latchkey dev` running?"), "{err}");
 }
 
+/// `latchkey explain` in the environment that `dev` wrote, with this on standard input.
+fn explain(dev: &Dev, input: &str, arguments: &[&str]) -> (i32, String, String) {
+    use std::io::Write as _;
+    let mut command = latchkey();
+    command.envs(dev.environment.iter().cloned()).arg("explain").args(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // What does not read it closes it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn explain_tells_what_the_broker_would_decide_and_does_nothing() {
+    let dev = Dev::start(&[]);
+    let banner = dev.process.output().lines();
+    let issuer = banner.iter().find(|line| line.contains("the OpenID issuer")).unwrap().split_whitespace().next().unwrap().to_owned();
+    let token = |user: &str| run(Command::new("curl").args(["-sS", "-d", &format!("user={user}"), &format!("{issuer}/dev/token")])).1;
+    let check = |explanation: &Value, name: &str| {
+        explanation["checks"].as_array().unwrap().iter().find(|check| check["check"] == name).unwrap().clone()
+    };
+
+    // A token: each check, the grant, the calls with role and policy, and what was not looked at.
+    let alice = token("alice");
+    let (code, out, err) = explain(&dev, &alice, &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let mut rest = out.as_str();
+    for shown in [
+        "ALLOWED",
+        "local demo-alice, to research. None was made.",
+        "passed      its signature verifies",
+        "not asked   the body can be read",
+        "passed      the user has a URL left in this window: 0 of 20 used",
+        "The grant that matched: research",
+        "user-profile/d-demoresearch/alice",
+        "sts AssumeRole in eu-central-1",
+        "as                            the function's own role",
+        "\"sagemaker:CreatePresignedDomainUrl\"",
+        "SourceIdentity                local.demo-alice",
+        "sagemaker CreatePresignedDomainUrl in eu-central-1",
+        "as                            arn:aws:iam::111122223333:role/latchkey-issuing",
+        "ExpiresInSeconds              30",
+        "Not asked",
+    ] {
+        rest = rest.split_once(shown).unwrap_or_else(|| panic!("no {shown} in its place in {out}")).1;
+    }
+    // It was neither counted nor made: the broker has decided nothing, and the first launch is the first of its window.
+    assert_eq!(dev.launch("alice")["target"], "research");
+    dev.process.output().wait(0, PATIENCE, |line| line.contains("demo-alice").then_some(()));
+    assert_eq!(dev.process.output().lines().iter().filter(|line| line.contains("latchkey.decision")).count(), 1);
+    let (_, out, _) = explain(&dev, &format!("Bearer {alice}\n"), &["--json"]);
+    let explanation: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(check(&explanation, "rate-limit")["about"], "1 of 20 used, in windows of 60 s");
+    assert_eq!((&explanation["decision"], &explanation["status"]), (&"allow".into(), &200.into()));
+    assert_eq!(explanation["calls"][1]["parameters"]["UserProfileName"], "alice");
+
+    // What is refused says which check, what it means, and what to do.
+    let (code, out, _) = explain(&dev, &token("erin"), &[]);
+    assert_eq!(code, 1);
+    for shown in [
+        "REFUSED",
+        "403 not-entitled",
+        "grant.expired",
+        "what to do        renew it, if it is due",
+        "FAILED      it is enabled and in its dates",
+    ] {
+        assert!(out.contains(shown), "no {shown} in {out}");
+    }
+    assert!(!out.contains("AssumeRole"), "{out}");
+    let forged = format!("{}x", alice.trim());
+    let (code, out, _) = explain(&dev, &forged, &["--json"]);
+    let explanation: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &explanation["code"], explanation["subject"].is_null()), (1, &"invalid-token".into(), true));
+    let (code, out, _) = explain(&dev, &token("bob"), &["--target", "risk", "--landing", "canvas"]);
+    assert!(code == 1 && out.contains("grant.no-such-landing"), "risk has none: {out}");
+    let (code, out, _) = explain(&dev, &token("bob"), &["--landing", "canvas"]);
+    assert!(code == 0 && out.contains("LandingUri"), "{out}");
+
+    // Without a token, and at another time.
+    let named = |subject: &str, more: &[&str]| explain(&dev, "", &[&["--issuer", "local", "--subject", subject], more].concat());
+    let (code, out, _) = named("demo-carol", &[]);
+    assert!(code == 1 && out.contains("subject.suspended") && out.contains("not asked   from \"the event is API Gateway's\" to"), "{out}");
+    assert!(named("demo-erin", &["--at", "0"]).1.contains("grant.not-yet-valid"));
+    let now: i64 = run(Command::new("date").arg("+%s")).1.trim().parse().unwrap();
+    let (code, out, _) = named("demo-erin", &["--at", &(now - 25 * 3600).to_string()]);
+    assert!(code == 0 && out.contains(": until 20"), "an hour before its end her grant opens: {out}");
+    let (code, out, _) = named("demo-ivan", &[]);
+    assert!(code == 0 && out.contains("CreateUserProfile in eu-central-1, only if there is no such profile"), "{out}");
+
+    // A whole request: its endpoint counts too. The placeholders are filled in as for `latchkey event`.
+    let event = dev.folder.path().join("event.json");
+    let text = r#"{"path":"/presigned-urls","httpMethod":"POST","headers":{"Authorization":"Bearer ${TOKEN:alice}"},
+        "requestContext":{"accountId":"111122223333","identity":{"vpceId":"vpce-0dev"}}}"#;
+    std::fs::write(&event, text).unwrap();
+    let file = event.to_str().unwrap();
+    let (code, out, _) = explain(&dev, "", &["--event", file, "--token-issuer", &issuer]);
+    assert!(code == 0 && out.contains("passed      it comes through an allowed VPC endpoint: vpce-0dev"), "{out}");
+    let (code, out, _) = explain(&dev, &text.replace("vpce-0dev", "vpce-0x").replace("${TOKEN:alice}", "x"), &["--event", "-"]);
+    assert!(code == 1 && out.contains("endpoint.not-allowed") && out.contains("compare `vpc_endpoint` with the setting"), "{out}");
+
+    // Nothing that it prints is a secret.
+    for arguments in
+        [&["--json"][..], &[], &["--event", file, "--token-issuer", &issuer], &["--event", file, "--token-issuer", &issuer, "--json"]]
+    {
+        let (_, out, err) = explain(&dev, &alice, arguments);
+        assert!(!out.contains("eyJ") && !out.contains("https://") && !err.contains("eyJ"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn explain_says_what_it_needs() {
+    let dev = Dev::start(&[]);
+    for (arguments, code, says) in [
+        (&[][..], 1, "there is no token on standard input"),
+        (&["--issuer", "local"], 2, "--subject"),
+        (&["--event", "x", "--target", "y"], 2, "cannot be used with"),
+        (&["--event", "/nowhere"], 1, "/nowhere cannot be read"),
+        (&["--issuer", "nobody", "--subject", "x"], 1, "there is no issuer nobody"),
+        (&["--issuers-file", "-"], 2, "--issuers-file -"),
+        (&["--account-id", "12"], 2, "an account's id is"),
+    ] {
+        let (came, out, err) = explain(&dev, "", arguments);
+        assert!(came == code && out.is_empty() && err.contains(says), "{arguments:?}: {came} {out} {err}");
+    }
+    // The function's account decides where there is no role. It is asked for rather than guessed at.
+    let without_role = |arguments: &[&str]| {
+        let mut command = latchkey();
+        command.envs(dev.environment.iter().cloned()).env_remove("LATCHKEY_ROLE_ARN").args([
+            "explain",
+            "--issuer",
+            "local",
+            "--subject",
+            "demo-alice",
+        ]);
+        run(command.args(arguments))
+    };
+    let (code, out, err) = without_role(&[]);
+    assert!(code == 2 && out.is_empty() && err.contains("--account-id"), "{err}");
+    let (code, out, _) = without_role(&["--account-id", "111122223333"]);
+    assert!(code == 0 && !out.contains("AssumeRole") && out.contains("arn:aws:sagemaker:eu-central-1:111122223333"), "{out}");
+    // What cannot be had from here says nothing of the broker.
+    let mut command = latchkey();
+    command.envs(dev.environment.iter().cloned()).env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
+    let (code, out, _) = run(command.args(["explain", "--issuer", "local", "--subject", "demo-alice", "--json"]));
+    let explanation: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &explanation["decision"], &explanation["refusal"]["reason"]), (1, &"unknown".into(), &"dynamodb.unreachable".into()));
+}
+
 #[test]
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

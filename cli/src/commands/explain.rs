@@ -75,7 +75,7 @@ async fn explain(
     named: Option<Identity>,
     event: &[u8],
 ) -> Result<Explanation, AccountNeeded> {
-    let table = Table::new(deployment.clients.dynamodb_for_operators(), config.table.clone());
+    let table = Table::new(deployment.clients.dynamodb(), config.table.clone());
     let clock = SystemClock::new();
     let caller = match named {
         Some(identity) => Caller::Named(identity),
