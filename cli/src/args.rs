@@ -46,8 +46,8 @@ pub enum Command {
 }
 
 const EXPLAIN_HELP: &str = "\
-The configuration is the broker's, from the same variables: see docs/operations.md. It takes the right to read the table
-(dynamodb:GetItem, BatchGetItem, Query), and writes nothing; neither STS nor SageMaker is called.
+The configuration is the broker's, from the same variables: docs/operations.md shows how to have it. It takes the right to read the \
+table (dynamodb:GetItem, BatchGetItem, Query), and writes nothing; neither STS nor SageMaker is called.
 
 Examples:
   Why is this token refused?

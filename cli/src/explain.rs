@@ -22,6 +22,7 @@ use latchkey_domain::audit::{Action, AuditRecord, Verdict};
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::decision::{Code, Reason};
 use latchkey_domain::entitlement::{self, Entitlement};
+use latchkey_domain::grant::Grant;
 use latchkey_domain::item::Item;
 use latchkey_domain::ports::{Authenticator, GrantStore, ProfileKeeper as _, RateLimit, UsageView};
 use serde::Serialize;
@@ -122,10 +123,14 @@ where
             code: record.as_ref().map_or("ok", |record| record.code),
             retry_after_seconds: retry_after.and_then(|seconds| seconds.parse().ok()),
             refusal: record.as_ref().and_then(Refusal::of),
-            checks: facts.checks(),
+            checks: facts.checks(at),
             issuer: record.as_ref().and_then(|record| record.issuer_id.clone()),
             subject: record.as_ref().and_then(|record| record.subject.clone()),
-            grant: entitlement.as_ref().map(|entitlement| Granted::of(entitlement, &own_account)),
+            grant: facts.grant(at).map(|grant| Granted {
+                target: grant.name.to_string(),
+                attributes: grant.to_item(),
+                terms: entitlement.as_ref().map(|entitlement| Terms::of(entitlement, &own_account)),
+            }),
             targets: targets
                 .into_iter()
                 .map(|target| Row { name: target.name.to_string(), kind: target.kind, default: target.default, opens: target.enabled })
@@ -161,6 +166,15 @@ fn hangs_on_account(record: &AuditRecord, has_role: bool) -> bool {
     let by_account = [entitlement::FOREIGN_ACCOUNT, entitlement::PROVISION_FOREIGN_ACCOUNT];
     let is_refused_by_it = !has_role && record.reason.is_some_and(|reason| by_account.contains(&Reason(reason)));
     is_refused_by_it || record.account.as_deref() == Some("")
+}
+
+/// When a grant opens.
+fn in_force(grant: &Grant) -> Option<String> {
+    let enabled = (!grant.enabled).then(|| "disabled".to_owned());
+    let from = grant.not_before.map(|from| format!("from {}", from.rfc3339()));
+    let until = grant.expires_at.map(|until| format!("until {}", until.rfc3339()));
+    let said: Vec<String> = [enabled, from, until].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// The account that an event names.
@@ -277,13 +291,20 @@ impl Outcome {
     }
 }
 
-/// The grant that matched, and what it comes to with the configuration.
+/// The grant that matched.
 #[derive(Debug, Clone, Serialize)]
 pub struct Granted {
     /// The target's name.
     pub target: String,
     /// The row's attributes, defaults written out.
     pub attributes: Item,
+    /// What it comes to with the configuration, where it opens.
+    pub terms: Option<Terms>,
+}
+
+/// What a grant comes to with the configuration.
+#[derive(Debug, Clone, Serialize)]
+pub struct Terms {
     /// The ARN of what the URL opens.
     pub resource_arn: String,
     /// The account that it is in.
@@ -298,12 +319,9 @@ pub struct Granted {
     pub session_seconds: u32,
 }
 
-impl Granted {
+impl Terms {
     fn of(entitlement: &Entitlement, own_account: &str) -> Self {
-        let grant = entitlement.grant();
         Self {
-            target: grant.name.to_string(),
-            attributes: grant.to_item(),
             resource_arn: entitlement.resource_arn(own_account),
             account: entitlement.account_id(own_account).to_owned(),
             region: entitlement.region().to_string(),
@@ -363,10 +381,26 @@ impl Facts<'_> {
         }
     }
 
-    fn checks(&self) -> Vec<Checked> {
+    /// The check that ends the request, where one does; none of them where it ends by none that is known here.
+    fn ends_at(&self) -> Option<Option<Check>> {
+        Some(Check::of(self.reason()?, self.record?))
+    }
+
+    /// The grant that matched, of a request that came as far as that.
+    fn grant(&self, at: Timestamp) -> Option<&Grant> {
+        if let Some(entitlement) = self.entitlement {
+            return Some(entitlement.grant());
+        }
+        match self.ends_at() {
+            Some(Some(end)) if end > Check::Choice => entitlement::meant(self.seen.record.as_ref()?, self.seen.target.as_ref(), at),
+            Some(_) | None => None,
+        }
+    }
+
+    fn checks(&self, at: Timestamp) -> Vec<Checked> {
         // Without a record nothing was checked: whether the service lives is anybody's business.
         let Some(record) = self.record else { return Vec::new() };
-        let ends_at = self.reason().map(|reason| Check::of(reason, record));
+        let ends_at = self.ends_at();
         let is_due = |check: &&Check| record.action != Action::List || check.is_of_list();
         Check::ALL
             .iter()
@@ -374,12 +408,11 @@ impl Facts<'_> {
             .map(|&check| {
                 let outcome = self.outcome(check, ends_at);
                 let is_told = matches!(outcome, Outcome::Passed | Outcome::Failed);
-                Checked { check, outcome, about: if is_told { self.about(check, record) } else { None } }
+                Checked { check, outcome, about: if is_told { self.about(check, record, at) } else { None } }
             })
             .collect()
     }
 
-    /// `ends_at` is the check that ends the request, where one does; none of them where it ends by none that is known here.
     fn outcome(&self, check: Check, ends_at: Option<Option<Check>>) -> Outcome {
         match ends_at {
             Some(None) => return Outcome::Unknown,
@@ -400,8 +433,8 @@ impl Facts<'_> {
     }
 
     /// What a check that was made was about.
-    fn about(&self, check: Check, record: &AuditRecord) -> Option<String> {
-        let grant = self.entitlement.map(Entitlement::grant);
+    fn about(&self, check: Check, record: &AuditRecord, at: Timestamp) -> Option<String> {
+        let grant = self.grant(at);
         match check {
             Check::Endpoint => record.vpc_endpoint.clone(),
             Check::Issuer => record.issuer_id.clone(),
@@ -409,7 +442,7 @@ impl Facts<'_> {
             Check::Subject => record.subject.clone(),
             Check::Choice => grant.map(|grant| grant.name.to_string()).or_else(|| record.target.clone()),
             Check::Grant => grant.map(|grant| grant.target.to_string()),
-            Check::InForce => grant.and_then(|grant| grant.expires_at).map(|end| format!("until {}", end.rfc3339())),
+            Check::InForce => grant.and_then(in_force),
             Check::Landing => Some(self.entitlement?.landing().map_or("none wanted".to_owned(), |landing| {
                 let places = [landing.landing_uri.as_ref().map(ToString::to_string), landing.space_name.as_ref().map(ToString::to_string)];
                 places.into_iter().flatten().collect::<Vec<_>>().join(" in ")

@@ -148,6 +148,7 @@ fn decided(record: &AuditRecord) -> Value {
 /// What an explanation says of the members of a record.
 fn said(explanation: &Explanation, member: &str) -> Option<Value> {
     let grant = explanation.grant.as_ref();
+    let terms = grant.and_then(|grant| grant.terms.as_ref());
     Some(match member {
         "decision" => json!(explanation.decision),
         "action" => json!(explanation.action),
@@ -156,15 +157,15 @@ fn said(explanation: &Explanation, member: &str) -> Option<Value> {
         "detail" => json!(explanation.refusal.as_ref().and_then(|refusal| refusal.detail.clone())),
         "issuer_id" => json!(explanation.issuer),
         "subject" => json!(explanation.subject),
-        // Those of a refusal are what was asked for, or were decided by what came before the grant.
+        // A refusal that comes before the grant has of these what was asked for.
         "target" if grant.is_some() => json!(grant?.target),
         "kind" if grant.is_some() => json!(grant?.attributes["kind"]),
-        "account" if grant.is_some() => json!(grant?.account),
-        "region" if grant.is_some() => json!(grant?.region),
-        "resource_arn" if grant.is_some() => json!(grant?.resource_arn),
-        "role" if grant.is_some() => json!(grant?.role),
-        "url_seconds" if grant.is_some() => json!(grant?.url_seconds),
-        "session_seconds" if grant.is_some() => json!(grant?.session_seconds),
+        "account" if terms.is_some() => json!(terms?.account),
+        "region" if terms.is_some() => json!(terms?.region),
+        "resource_arn" if terms.is_some() => json!(terms?.resource_arn),
+        "role" if terms.is_some() => json!(terms?.role),
+        "url_seconds" if terms.is_some() => json!(terms?.url_seconds),
+        "session_seconds" if terms.is_some() => json!(terms?.session_seconds),
         _ => return None,
     })
 }
@@ -228,6 +229,7 @@ fn the_members_are_documented() {
     for (member, value) in [
         ("checks", &explanation["checks"][0]),
         ("grant", &explanation["grant"]),
+        ("grant", &explanation["grant"]["terms"]),
         ("targets", &explanation["targets"][0]),
         ("calls", &explanation["calls"][0]),
     ] {
@@ -581,6 +583,12 @@ proptest! {
                 Some(_) | None => &[Outcome::Passed, Outcome::Off],
             };
             prop_assert!(expected.contains(&checked.outcome), "{:?}", checked);
+        }
+        // What is shown of a grant is shown of the one that is meant, and its terms of what opens.
+        prop_assert_eq!(explanation.grant.as_ref().is_some_and(|grant| grant.terms.is_some()), record.url_seconds.is_some());
+        if let Some(grant) = &explanation.grant {
+            let meant = situation.grants.iter().find(|(name, _)| *name == grant.target);
+            prop_assert!(meant.is_some_and(|(_, attributes)| attributes[0] == ("kind", grant.attributes["kind"].clone())));
         }
         // Who is refused is shown no call; who is not, the one that makes the URL, as the last.
         let makes_url = explanation.calls.last().is_some_and(|planned| planned.call.operation.contains("Presigned"));

@@ -29,6 +29,8 @@ pub struct Onlooker<S> {
 pub struct Seen {
     /// What it holds for the subject: all of it, or what was read for the target that was named.
     pub record: Option<SubjectRecord>,
+    /// The target that was named.
+    pub target: Option<TargetName>,
     /// How many URLs are counted in this window.
     pub used: Option<u32>,
 }
@@ -48,7 +50,8 @@ impl<S> Onlooker<S> {
 impl<S: GrantStore> GrantStore for Onlooker<S> {
     async fn read(&self, identity: &Identity, target: Option<&TargetName>, budget: Duration) -> Result<SubjectRecord, Unavailable> {
         let record = self.table.read(identity, target, budget).await?;
-        lock(&self.seen).record = Some(record.clone());
+        let mut seen = lock(&self.seen);
+        (seen.record, seen.target) = (Some(record.clone()), target.cloned());
         Ok(record)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use latchkey_domain::audit::Action;
+use latchkey_domain::clock::Timestamp;
 use latchkey_domain::item::Value as Attribute;
 use serde_json::Value;
 
@@ -107,17 +108,21 @@ fn grant(text: &mut String, explanation: &Explanation) {
     if let Some(grant) = &explanation.grant {
         let _ = write!(text, "\n\nThe grant that matched: {}", grant.target);
         for (name, value) in &grant.attributes {
-            let value = match value {
-                Attribute::S(value) | Attribute::N(value) => value.clone(),
-                Attribute::Bool(_) | Attribute::M(_) | Attribute::L(_) | Attribute::Other(_) => serde_json::json!(value).to_string(),
+            let value = match (name.as_str(), value) {
+                ("not_before" | "expires_at", Attribute::N(seconds)) => seconds
+                    .parse()
+                    .map_or_else(|_| seconds.clone(), |parsed| format!("{seconds} ({})", Timestamp::from_unix_seconds(parsed).rfc3339())),
+                (_, Attribute::S(value) | Attribute::N(value)) => value.clone(),
+                (_, Attribute::Bool(_) | Attribute::M(_) | Attribute::L(_) | Attribute::Other(_)) => serde_json::json!(value).to_string(),
             };
             member(text, 2, name, &value);
         }
+        let Some(terms) = &grant.terms else { return };
         text.push_str("\nWith the configuration it comes to");
-        member(text, 2, "opens", &grant.resource_arn);
-        member(text, 2, "role", grant.role.as_deref().unwrap_or("the function's own"));
-        member(text, 2, "life of the URL", &format!("{} s", grant.url_seconds));
-        member(text, 2, "life of the session", &format!("{} s", grant.session_seconds));
+        member(text, 2, "opens", &terms.resource_arn);
+        member(text, 2, "role", terms.role.as_deref().unwrap_or("the function's own"));
+        member(text, 2, "life of the URL", &format!("{} s", terms.url_seconds));
+        member(text, 2, "life of the session", &format!("{} s", terms.session_seconds));
     } else if explanation.decision != Decision::Unknown && !explanation.targets.is_empty() {
         text.push_str("\n\nThe grants that were read");
         for target in &explanation.targets {

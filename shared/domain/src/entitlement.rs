@@ -347,6 +347,14 @@ pub fn list(record: &SubjectRecord, terms: &Terms, own_account: &str, now: Times
         .collect())
 }
 
+/// The grant that is meant, whether or not it opens: the one named `target`, without a name the default or the only one. None where
+/// that cannot be told, or the row is not a grant.
+///
+/// For whoever explains a refusal. What may be opened, [`entitle`] alone decides.
+pub fn meant<'a>(record: &'a SubjectRecord, target: Option<&TargetName>, now: Timestamp) -> Option<&'a Grant> {
+    choose(record, target, now).ok()?.grant.as_ref().ok()
+}
+
 const fn check_standing(record: &SubjectRecord) -> Result<(), Denial> {
     match record.standing {
         Standing::Active => Ok(()),
