@@ -1,6 +1,6 @@
 //! What the broker would decide, step by step, with nothing done about it.
 //!
-//! The request goes through the broker's own [`Service`]: the same code, configuration and order of checks. Other are its ports
+//! The request goes through the broker's own [`Service`]: the same code, configuration and order of checks. Only its ports are others
 //! ([`ports`]): the table is only read, uses are not counted, and STS and SageMaker are rehearsed ([`latchkey_aws::rehearsal`]), by the
 //! broker's own adapter over a wire that ends in this process. What is explained is then read off the answer, the audit record, and the
 //! calls that were rehearsed.
