@@ -8,7 +8,10 @@ use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::names::{AccountId, LandingName, TargetName};
 use latchkey_domain::target::Kind;
 
+use crate::change_log::ChangeArgs;
+use crate::commands::grants::state::State;
 use crate::grant_args::{GrantArgs, SubjectArgs, parse_issuer, parse_subject, parse_target};
+use crate::grant_file::Format;
 
 /// Short-lived presigned URLs for Amazon SageMaker
 ///
@@ -32,9 +35,17 @@ pub enum Command {
     Dev(DevArgs),
     /// Do one launch and one refusal on this machine, print each step, and end
     Demo(DemoArgs),
-    /// Write, read and delete grants: who may open what
+    /// Write, read, delete, import and export grants: who may open what
     #[command(subcommand)]
     Grants(GrantsCommand),
+    /// Suspend a subject, at once: it opens nothing and sees no targets, from the next request on
+    #[command(
+        after_help = "Example:\n  latchkey suspend --issuer okta --subject 00u1a2b3 --note \"left the bank\"\n\nA URL that was handed out before opens for its seconds, and a session that it opened lives until its end."
+    )]
+    Suspend(SuspendArgs),
+    /// Make a suspended subject active again
+    #[command(after_help = "Example:\n  latchkey resume --issuer okta --subject 00u1a2b3 --note \"back\"")]
+    Resume(SuspendArgs),
     /// Fetch issuers' keys into the table, and look at them there
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -118,9 +129,9 @@ pub enum GrantsCommand {
         /// looked through for other owners, which takes the right to scan it
         #[arg(long)]
         shared: bool,
-        /// Who writes it, for the record in the row
-        #[arg(long, env = "USER", value_name = "NAME")]
-        by: Option<String>,
+        /// Who writes it
+        #[command(flatten)]
+        change: ChangeArgs,
         /// What it grants
         #[command(flatten)]
         grant: Box<GrantArgs>,
@@ -128,16 +139,92 @@ pub enum GrantsCommand {
     /// Show one grant, and whether it would open now
     Get(GrantKey),
     /// List the grants of one subject, or of everybody
+    #[command(
+        after_help = "Examples:\n  latchkey grants list --issuer okta --subject 00u1a2b3\n  latchkey grants list --domain-id d-abcdefghijkl --state expired\n  latchkey grants list --state suspended --json"
+    )]
     List {
         /// Where the table is
         #[command(flatten)]
         table: TableArgs,
-        /// Whose grants are listed
+        /// Whose grants are listed, and which of them
         #[command(flatten)]
-        filter: ListFilter,
+        filter: RowFilter,
     },
     /// Delete a grant
-    Delete(GrantKey),
+    Delete {
+        /// Which grant
+        #[command(flatten)]
+        key: GrantKey,
+        /// Who deletes it
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
+    /// Write the grants of a file: all of them are checked before the first is written, and only what differs is written
+    #[command(
+        after_help = "Examples:\n  latchkey grants import grants.csv --dry-run\n  latchkey grants import grants.csv --by jane\n  other-command | latchkey grants import - --format jsonl --yes\n\nA CSV file begins with the names of its columns:\n  issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note\n  okta,00u1a2b3,research,studio,d-abcdefghijkl,jane-doe,1900000000,CHG-1\n\nA row without a target is the subject's own record (status, note). Nothing is deleted. What was interrupted is gone on with\nby running it again. `latchkey grants export` writes such files."
+    )]
+    Import(ImportArgs),
+    /// Write the table's grants, and what it says of subjects, to a file that can be imported
+    #[command(
+        after_help = "Examples:\n  latchkey grants export grants.csv\n  latchkey grants export --format yaml --issuer okta --subject 00u1a2b3"
+    )]
+    Export {
+        /// Where the table is
+        #[command(flatten)]
+        table: TableArgs,
+        /// Where to: a file, whose format is what its name ends with (.csv, .jsonl, .yaml), or - for standard output
+        #[arg(default_value = "-", value_name = "FILE")]
+        file: PathBuf,
+        /// The format, where the file's name does not say it; to standard output without it JSON Lines
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+        /// Which rows
+        #[command(flatten)]
+        filter: RowFilter,
+    },
+}
+
+/// What to import, and how.
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// Where the table is
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// The file, whose format is what its name ends with (.csv, .jsonl, .yaml), or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The format, where the file's name does not say it
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write without asking. Needed where there is no terminal to ask on
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Take grants for a profile or notebook instance that is or may be somebody else's already
+    #[arg(long)]
+    pub shared: bool,
+    /// Who imports
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// Whom to suspend, or to make active.
+#[derive(Debug, Clone, Args)]
+pub struct SuspendArgs {
+    /// Where the table is
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Who
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// Why, for whoever reads it later; without it the note that is there stays
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Who does it
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// What there is to do with issuers' keys.
@@ -196,15 +283,30 @@ pub struct GrantKey {
     pub target: TargetName,
 }
 
-/// Whose grants are listed.
+/// Which rows of the table are meant.
 #[derive(Debug, Clone, Args)]
-pub struct ListFilter {
+pub struct RowFilter {
     /// Only this issuer's subjects
-    #[arg(long, value_name = "ID")]
-    pub issuer: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = parse_issuer)]
+    pub issuer: Option<IssuerId>,
     /// Only this subject; needs --issuer
-    #[arg(long, requires = "issuer", value_name = "SUBJECT")]
-    pub subject: Option<String>,
+    #[arg(long, requires = "issuer", value_name = "SUBJECT", value_parser = parse_subject)]
+    pub subject: Option<Subject>,
+    /// Only grants for this domain
+    #[arg(long, value_name = "ID")]
+    pub domain_id: Option<String>,
+    /// Only grants for this user profile; case does not count, as with SageMaker
+    #[arg(long, value_name = "NAME")]
+    pub user_profile_name: Option<String>,
+    /// Only grants of this kind
+    #[arg(long, value_parser = kinds())]
+    pub kind: Option<Kind>,
+    /// Only grants of this name
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// Only what is in this state now; may be repeated. `active` is for a subject's own record alone
+    #[arg(long, value_enum)]
+    pub state: Vec<State>,
 }
 
 /// Which event to fill in.

@@ -31,7 +31,7 @@ impl SubjectArgs {
 /// Reads an issuer's id.
 ///
 /// # Errors
-/// What a legal one is.
+/// What a legal id is.
 pub fn parse_issuer(text: &str) -> Result<IssuerId, String> {
     IssuerId::new(text).map_err(|error| error.to_string())
 }
@@ -39,7 +39,7 @@ pub fn parse_issuer(text: &str) -> Result<IssuerId, String> {
 /// Reads a subject.
 ///
 /// # Errors
-/// What a legal one is.
+/// What a legal subject is.
 pub fn parse_subject(text: &str) -> Result<Subject, String> {
     Subject::new(text).map_err(|error| error.to_string())
 }

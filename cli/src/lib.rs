@@ -3,20 +3,25 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`args`] | the command line |
+//! | [`change_log`] | the audit lines of changes |
 //! | [`commands`] | one module for each command |
 //! | [`embedded`] | the broker over the stand-ins |
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
+//! | [`grant_file`] | files of grants |
 
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
 #![recursion_limit = "256"]
 
 pub mod args;
 pub mod aws;
+pub mod backoff;
+pub mod change_log;
 pub mod commands;
 pub mod embedded;
 pub mod event;
 pub mod explain;
 pub mod gateway;
 pub mod grant_args;
+pub mod grant_file;
 pub mod http;

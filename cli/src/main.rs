@@ -8,7 +8,7 @@ use clap::Parser as _;
 use latchkey::args::Cli;
 use latchkey::commands;
 
-/// Exit codes: 0, 1 for refused, not found or failed, 2 for usage (which is clap's own).
+/// Exit codes: 0, 1 for refused, not found or failed, 2 for usage (clap's own, and what only the command can see).
 #[expect(clippy::print_stderr, reason = "a command says on standard error why it failed")]
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("latchkey: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<commands::Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod event;
 pub mod explain;
 pub mod grants;
 pub mod keys;
+pub mod suspend;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -24,9 +25,32 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dev(args) => dev::run(args, cli.json).await,
         Command::Demo(args) => demo::run(args, cli.json).await,
         Command::Grants(command) => grants::run(command, cli.json).await,
+        Command::Suspend(args) => suspend::run(&args, true, cli.json).await,
+        Command::Resume(args) => suspend::run(&args, false, cli.json).await,
         Command::Keys(command) => keys::run(command, cli.json).await,
         Command::Event(args) => event::run(args).await,
         Command::Explain(args) => explain::run(*args, cli.json).await,
+    }
+}
+
+/// A command line that cannot be used, for a reason that only the command itself sees. The exit code is 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Says what was done: as JSON for scripts, as text for people.
+fn report(json: bool, value: &serde_json::Value, text: &str) {
+    if json {
+        say(value.to_string());
+    } else {
+        say(text);
     }
 }
 

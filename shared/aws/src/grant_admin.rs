@@ -2,27 +2,34 @@
 //!
 //! Nothing here is called on the way to a URL. Nothing is written that the broker would not read back as the same grant.
 
+mod expression;
+mod row;
+mod subject;
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId as _;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType, TableStatus,
-    TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::grant::{GRANT_SORT_KEY_PREFIX, Grant, GrantDefect};
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
-use latchkey_domain::subject::{SUBJECT_SORT_KEY, Standing};
+use latchkey_domain::subject::SUBJECT_SORT_KEY;
 
-use crate::item::{Attributes, Unwritable, from_attributes, key, text, to_attributes};
+pub use self::expression::Expect;
+use self::expression::Expression;
+pub use self::row::Row;
+use crate::item::{Attributes, Unwritable, key, text, to_attributes};
 
 /// What begins the names of an operator's own attributes, which the broker passes over.
 pub const OWN_ATTRIBUTE_PREFIX: &str = "x_";
@@ -54,12 +61,28 @@ pub enum AdminError {
     },
 }
 
+impl AdminError {
+    /// Whether the same call may succeed later: DynamoDB had too much to do, or did not answer.
+    pub fn may_pass(&self) -> bool {
+        const PASSING: [&str; 5] = [
+            "ThrottlingException",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "InternalServerError",
+            "ServiceUnavailable",
+        ];
+        match self {
+            Self::Aws { code, .. } => code.as_deref().is_none_or(|code| PASSING.contains(&code)),
+            Self::Conflict(_) | Self::Defect(_) | Self::OwnAttribute(_) => false,
+        }
+    }
+}
+
 impl<E> From<SdkError<E, HttpResponse>> for AdminError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
-        use aws_sdk_dynamodb::operation::RequestId as _;
         let (code, aws_request_id) = (error.code().map(ToOwned::to_owned), error.request_id().map(ToOwned::to_owned));
         Self::Aws { code, aws_request_id, source: Box::new(error) }
     }
@@ -71,15 +94,15 @@ impl From<BuildError> for AdminError {
     }
 }
 
-/// What must be true of a row before it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// Nothing.
-    Anything,
-    /// It is not there: a new grant, which must not replace one.
-    Absent,
-    /// It is there: a change, which must not make one.
-    Present,
+/// A row as it was before a write and after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The row that was there; none where there was none.
+    pub before: Option<Row>,
+    /// The attributes that are there now, without the keys; none where the row is gone.
+    pub after: Option<Item>,
+    /// AWS's id of the request, by which CloudTrail knows whose credentials wrote.
+    pub aws_request_id: Option<String>,
 }
 
 /// Who writes, when, and what else is to be kept with the row.
@@ -118,59 +141,6 @@ impl Annotation {
     }
 }
 
-/// A row under a subject, as it stands in the table: legal or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The sort key: `SUBJECT`, `TARGET#<name>`, or what else somebody has put there.
-    pub sort_key: String,
-    /// Whose row it is; none when the partition key names no identity.
-    pub identity: Option<Identity>,
-    /// The partition key.
-    pub partition_key: String,
-    /// The attributes, without the keys.
-    pub item: Item,
-}
-
-impl Row {
-    fn from_attributes(mut attributes: Attributes) -> Self {
-        let mut take = |name: &str| match attributes.remove(name) {
-            Some(AttributeValue::S(value)) => value,
-            _ => String::new(),
-        };
-        let (partition_key, sort_key) = (take("pk"), take("sk"));
-        Self { identity: identity(&partition_key), sort_key, partition_key, item: from_attributes(attributes) }
-    }
-
-    /// Whether it is the subject's own row.
-    pub fn is_subject(&self) -> bool {
-        self.sort_key == SUBJECT_SORT_KEY
-    }
-
-    /// What a grant's sort key names, legal or not; none for other rows.
-    pub fn target_name(&self) -> Option<&str> {
-        self.sort_key.strip_prefix(GRANT_SORT_KEY_PREFIX)
-    }
-
-    /// The grant, read exactly as the broker reads it; none for rows that are no grants.
-    pub fn grant(&self) -> Option<Result<Grant, GrantDefect>> {
-        let name = self.target_name()?;
-        Some(match TargetName::new(name) {
-            Ok(name) => Grant::from_item(name, &self.item),
-            Err(rule) => Err(GrantDefect { attribute: "sk".to_owned(), problem: rule.0 }),
-        })
-    }
-
-    /// The subject's standing, read exactly as the broker reads it; none for rows that are no subjects.
-    pub fn standing(&self) -> Option<Standing> {
-        self.is_subject().then(|| Standing::from_item(Some(&self.item)))
-    }
-}
-
-fn identity(partition_key: &str) -> Option<Identity> {
-    let (issuer, subject) = partition_key.strip_prefix("SUBJECT#")?.split_once('#')?;
-    Some(Identity { issuer: IssuerId::new(issuer).ok()?, subject: Subject::new(subject).ok()? })
-}
-
 /// Where a listing goes on.
 #[derive(Debug, Clone)]
 pub struct Cursor(Attributes);
@@ -204,7 +174,7 @@ impl GrantAdmin {
         Self { client, table: table.into() }
     }
 
-    /// Writes a grant, the whole row; gives back the row that it replaced.
+    /// Writes a grant, the whole row.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
@@ -214,26 +184,27 @@ impl GrantAdmin {
         identity: &Identity,
         grant: &Grant,
         annotation: &Annotation,
-        expect: Expect,
-    ) -> Result<Option<Row>, AdminError> {
+        expect: Expect<'_>,
+    ) -> Result<Change, AdminError> {
         let mut item = grant.to_item();
         annotation.write(&mut item)?;
         if Grant::from_item(grant.name.clone(), &item)? != *grant {
             return Err(AdminError::Defect(GrantDefect { attribute: grant.name.to_string(), problem: "would not be read back as it is" }));
         }
-        let mut attributes = to_attributes(item).map_err(|Unwritable(name)| AdminError::OwnAttribute(name.to_owned()))?;
+        let mut attributes = writable(item.clone())?;
         attributes.extend(key(identity.partition_key(), grant_sort_key(&grant.name)));
-        let condition = match expect {
-            Expect::Anything => None,
-            Expect::Absent => Some("attribute_not_exists(pk)"),
-            Expect::Present => Some("attribute_exists(pk)"),
-        };
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(attributes));
-        let request = request.set_condition_expression(condition.map(ToOwned::to_owned)).return_values(ReturnValue::AllOld);
-        match request.send().await {
-            Ok(output) => Ok(output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes)),
+        let mut expression = Expression::default();
+        let condition = expect.condition(&mut expression);
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(attributes)).set_condition_expression(condition);
+        let request = request.set_expression_attribute_names(expression.names()).set_expression_attribute_values(expression.values());
+        match request.return_values(ReturnValue::AllOld).send().await {
+            Ok(output) => Ok(Change {
+                aws_request_id: output.request_id().map(ToOwned::to_owned),
+                before: output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes),
+                after: Some(item),
+            }),
             Err(SdkError::ServiceError(error)) if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) => {
-                Err(AdminError::Conflict(if expect == Expect::Absent { "there is such a grant already" } else { "there is no such grant" }))
+                Err(AdminError::Conflict(expect.refusal()))
             }
             Err(error) => Err(error.into()),
         }
@@ -261,47 +232,18 @@ impl GrantAdmin {
         Ok(output.item.filter(|item| !item.is_empty()).map(Row::from_attributes))
     }
 
-    /// Deletes a grant; gives back the row that was deleted, none when there was none.
+    /// Deletes a grant; nothing has changed when there was none.
     ///
     /// # Errors
     /// [`AdminError::Aws`].
-    pub async fn delete_grant(&self, identity: &Identity, name: &TargetName) -> Result<Option<Row>, AdminError> {
-        self.delete(identity, grant_sort_key(name)).await
-    }
-
-    /// Deletes the subject's own row, which makes the subject active; gives back the row that was deleted.
-    ///
-    /// # Errors
-    /// [`AdminError::Aws`].
-    pub async fn delete_subject(&self, identity: &Identity) -> Result<Option<Row>, AdminError> {
-        self.delete(identity, SUBJECT_SORT_KEY.to_owned()).await
-    }
-
-    async fn delete(&self, identity: &Identity, sort_key: String) -> Result<Option<Row>, AdminError> {
-        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), sort_key)));
+    pub async fn delete_grant(&self, identity: &Identity, name: &TargetName) -> Result<Change, AdminError> {
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), grant_sort_key(name))));
         let output = request.return_values(ReturnValue::AllOld).send().await?;
-        Ok(output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes))
-    }
-
-    /// Suspends a subject or makes it active again, with one write that holds from the next request on. A note that is there
-    /// stays, unless the annotation has one.
-    ///
-    /// # Errors
-    /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
-    pub async fn set_suspended(&self, identity: &Identity, suspended: bool, annotation: &Annotation) -> Result<(), AdminError> {
-        let mut item = Item::from([("status".to_owned(), Value::S(if suspended { "suspended" } else { "active" }.to_owned()))]);
-        annotation.write(&mut item)?;
-        let mut request = self.client.update_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), SUBJECT_SORT_KEY)));
-        let mut assignments = Vec::with_capacity(item.len());
-        let attributes = to_attributes(item).map_err(|Unwritable(name)| AdminError::OwnAttribute(name.to_owned()))?;
-        for (index, (name, value)) in attributes.into_iter().enumerate() {
-            // By placeholders: `status` is a reserved word, and own names can be anything.
-            assignments.push(format!("#n{index} = :v{index}"));
-            request =
-                request.expression_attribute_names(format!("#n{index}"), name).expression_attribute_values(format!(":v{index}"), value);
-        }
-        request.update_expression(format!("SET {}", assignments.join(", "))).send().await?;
-        Ok(())
+        Ok(Change {
+            aws_request_id: output.request_id().map(ToOwned::to_owned),
+            before: output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes),
+            after: None,
+        })
     }
 
     /// Lists one subject's rows, its own and its grants, consistently.
@@ -441,18 +383,13 @@ fn grant_sort_key(name: &TargetName) -> String {
     format!("{GRANT_SORT_KEY_PREFIX}{name}")
 }
 
+fn writable(item: Item) -> Result<Attributes, AdminError> {
+    to_attributes(item).map_err(|Unwritable(name)| AdminError::OwnAttribute(name.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partition_keys_are_read_back() {
-        let read = |key: &str| identity(key).map(|identity| (identity.issuer.to_string(), identity.subject.to_string()));
-        assert_eq!(read("SUBJECT#okta#a#b"), Some(("okta".to_owned(), "a#b".to_owned())));
-        for bad in ["", "SUBJECT#okta", "SUBJECT#okta#", "SUBJECT#OKTA#a", "JWKS#okta", "RATE#okta#a"] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn own_attributes_are_marked_as_such() {

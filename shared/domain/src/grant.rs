@@ -279,6 +279,19 @@ impl Landing {
     }
 }
 
+/// The attributes that a grant's row can have, of whatever kind, without the keys and the operator's own: what says what it
+/// opens first, then the terms.
+pub fn attribute_names() -> Vec<&'static str> {
+    let common = || COMMON.into_iter().filter(|name| !matches!(*name, "pk" | "sk"));
+    let mut names: Vec<&'static str> = common().take(1).collect();
+    for name in Kind::ALL.iter().flat_map(|kind| kind.attributes()).copied().chain(common().skip(1)).chain([TTL]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 fn is_known(attribute: &str, kind: Kind) -> bool {
     COMMON.contains(&attribute) || attribute == TTL || attribute.starts_with("x_") || kind.attributes().contains(&attribute)
 }

@@ -319,7 +319,10 @@ fn operators_write_grants_that_the_broker_reads() {
         own: Item::from([("x_cost".to_owned(), Value::S("42".to_owned()))]),
         ..Annotation::at(Timestamp::from_unix_seconds(7))
     };
-    let old = block_on(admin(&server).put_grant(&identity(), &grant(), &annotation, Expect::Present)).unwrap().unwrap();
+    let change = block_on(admin(&server).put_grant(&identity(), &grant(), &annotation, Expect::Present)).unwrap();
+    assert_eq!(change.after.unwrap()["note"], Value::S("T-1".to_owned()));
+    assert_eq!(change.aws_request_id.as_deref(), Some("req-200"));
+    let old = change.before.unwrap();
     assert_eq!(old.grant().unwrap().unwrap(), grant());
     assert_eq!((old.identity.clone(), old.target_name()), (Some(identity()), Some("research")));
     assert_eq!(
@@ -346,7 +349,7 @@ fn operators_write_grants_that_the_broker_reads() {
 #[test]
 fn operators_suspend_with_one_write() {
     let server = Server::new([json(200, "{}")]);
-    block_on(admin(&server).set_suspended(&identity(), true, &Annotation::at(Timestamp::from_unix_seconds(7)))).unwrap();
+    block_on(admin(&server).set_suspended(&identity(), true, &Annotation::at(Timestamp::from_unix_seconds(7)))).unwrap().unwrap();
     let body = server.requests().remove(0).json();
     assert_eq!(body["Key"], value!({"pk": {"S": "SUBJECT#okta#00u#1"}, "sk": {"S": "SUBJECT"}}));
     let mut written: Vec<(String, serde_json::Value)> = (0..2)
@@ -358,6 +361,9 @@ fn operators_suspend_with_one_write() {
     written.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(written, [("status".to_owned(), value!({"S": "suspended"})), ("updated_at".to_owned(), value!({"N": "7"}))]);
     assert_eq!(body["UpdateExpression"], "SET #n0 = :v0, #n1 = :v1");
+    // Done already: nothing has changed, and it is no error.
+    let there = Server::new([error(400, "ConditionalCheckFailedException")]);
+    assert_eq!(block_on(admin(&there).set_suspended(&identity(), true, &Annotation::at(NOW))).unwrap(), None);
 }
 
 #[test]

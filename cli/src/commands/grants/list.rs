@@ -1,0 +1,60 @@
+//! `latchkey grants list`, and how a row is shown.
+
+use std::process::ExitCode;
+
+use latchkey_aws::grant_admin::Row;
+use latchkey_domain::clock::Timestamp;
+use latchkey_domain::item::Value;
+use serde_json::json;
+
+use super::filter::Rows;
+use super::state::State;
+use super::{report, whose};
+use crate::args::RowFilter;
+use crate::aws;
+use crate::commands::say;
+
+pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::Result<ExitCode> {
+    let table = aws::table(table).await?;
+    if !json {
+        say(format!("{:<12} {:<28} {:<20} {:<10} opens", "ISSUER", "SUBJECT", "TARGET", "STATE"));
+    }
+    let mut rows = Rows::new(&table, filter);
+    while let Some((row, state)) = rows.next().await? {
+        let (issuer, subject) = whose(&row);
+        let target = row.target_name().unwrap_or("(the subject)");
+        let opens = row.grant().and_then(Result::ok).map(|grant| grant.target.to_string()).unwrap_or_default();
+        let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {opens}", state.as_str());
+        report(json, &described(&row, state), text.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A row for scripts.
+pub(super) fn described(row: &Row, state: State) -> serde_json::Value {
+    json!({
+        "issuer": row.identity.as_ref().map(|identity| identity.issuer.as_str()),
+        "subject": row.identity.as_ref().map(|identity| identity.subject.as_str()),
+        "target": row.target_name(),
+        "state": state.as_str(),
+        "problem": row.grant().and_then(Result::err).map(|defect| defect.to_string()),
+        "attributes": row.item,
+    })
+}
+
+/// A row for people.
+pub(super) fn shown(row: &Row, state: State) -> String {
+    let problem = row.grant().and_then(Result::err).map(|defect| format!(" ({defect})")).unwrap_or_default();
+    let mut text = format!("{} {}{problem}", row.target_name().unwrap_or_default(), state.as_str());
+    for (name, value) in &row.item {
+        let value = match (name.as_str(), value) {
+            ("not_before" | "expires_at" | "updated_at", Value::N(seconds)) => seconds
+                .parse()
+                .map_or_else(|_| seconds.clone(), |seconds| format!("{seconds} ({})", Timestamp::from_unix_seconds(seconds).rfc3339())),
+            (_, Value::S(text)) => text.clone(),
+            (_, value) => json!(value).to_string(),
+        };
+        text.push_str(&format!("\n  {name:<20}{value}"));
+    }
+    text
+}

@@ -1,0 +1,44 @@
+//! `latchkey suspend` and `latchkey resume`: one subject, from its next request on.
+
+use std::process::ExitCode;
+
+use latchkey_aws::grant_admin::Annotation;
+use latchkey_domain::clock::{Clock as _, SystemClock};
+use serde_json::json;
+
+use super::report;
+use crate::args::SuspendArgs;
+use crate::aws;
+use crate::change_log::ChangeLog;
+
+/// Suspends a subject, or makes it active again. What is so already is no failure.
+///
+/// # Errors
+/// Whatever keeps the table from answering.
+pub async fn run(args: &SuspendArgs, suspended: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let log = ChangeLog::open(if suspended { "suspend" } else { "resume" }, &args.change, &args.table.table)?;
+    let identity = args.subject.identity();
+    let at = SystemClock::new().now();
+    let annotation = Annotation { by: args.change.by.clone(), note: args.note.clone(), ..Annotation::at(at) };
+    let table = aws::table(&args.table.table).await?;
+    let changed = table.set_suspended(&identity, suspended, &annotation).await?;
+    let state = if suspended { "suspended" } else { "active" };
+    let (done, text) = match &changed {
+        Some(change) => {
+            log.record(at, &identity, None, change)?;
+            let before = change.before.as_ref().and_then(|row| row.item.get("status"));
+            let was_so = before == change.after.as_ref().and_then(|item| item.get("status"));
+            match (suspended, was_so) {
+                (true, false) => ("suspended", format!("{identity} is suspended", identity = args.subject.subject)),
+                // Only a new note can have brought a suspended subject here.
+                (true, true) => ("noted", format!("{identity} was suspended already; the note is new", identity = args.subject.subject)),
+                (false, _) => ("resumed", format!("{identity} is active again", identity = args.subject.subject)),
+            }
+        }
+        None if suspended => ("unchanged", format!("{} was suspended already", args.subject.subject)),
+        None => ("unchanged", format!("{} was not suspended", args.subject.subject)),
+    };
+    let value = json!({"issuer": identity.issuer.as_str(), "subject": identity.subject.as_str(), "state": state, "done": done});
+    report(json, &value, &text);
+    Ok(ExitCode::SUCCESS)
+}

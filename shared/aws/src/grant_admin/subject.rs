@@ -1,0 +1,129 @@
+//! The subject's own row: written attribute by attribute, so that what else it holds stays.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::RequestId as _;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValue;
+use latchkey_domain::identity::Identity;
+use latchkey_domain::item::{Item, Value};
+use latchkey_domain::subject::SUBJECT_SORT_KEY;
+
+use super::{AdminError, Annotation, Change, Expect, Expression, GrantAdmin, OWN_ATTRIBUTE_PREFIX, Row, writable};
+use crate::item::key;
+
+impl GrantAdmin {
+    /// Suspends a subject or makes it active again, with one write that holds from the next request on. A note that is there
+    /// stays, unless the annotation has one; so does everything else in the row.
+    ///
+    /// None when the subject was suspended already, with this note if there is one, or was not suspended: then nothing is written.
+    ///
+    /// # Errors
+    /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
+    pub async fn set_suspended(&self, identity: &Identity, suspended: bool, annotation: &Annotation) -> Result<Option<Change>, AdminError> {
+        let mut item = status(suspended);
+        annotation.write(&mut item)?;
+        let different = |expression: &mut Expression| {
+            let differs = |expression: &mut Expression, attribute: &str, value: &str| {
+                let (name, value) = (expression.name(attribute), expression.value(crate::item::text(value)));
+                (format!("attribute_exists({name})"), format!("{name} <> {value}"), format!("attribute_not_exists({name})"))
+            };
+            if suspended {
+                let (_, other, absent) = differs(expression, "status", "suspended");
+                let mut condition = format!("{absent} OR {other}");
+                if let Some(note) = &annotation.note {
+                    let (_, other, absent) = differs(expression, "note", note);
+                    condition.push_str(&format!(" OR {absent} OR {other}"));
+                }
+                condition
+            } else {
+                // Without a row, or without a status in it, the subject is active.
+                let (there, other, _) = differs(expression, "status", "active");
+                format!("{there} AND {other}")
+            }
+        };
+        match self.update_subject(identity, item, &[], |expression| Some(different(expression))).await {
+            Ok(change) => Ok(Some(change)),
+            Err(Refused::Condition) => Ok(None),
+            Err(Refused::Other(error)) => Err(error),
+        }
+    }
+
+    /// Writes the subject's own row: its status, its note and the operator's own attributes. Of these, those that the row has and
+    /// that are not given go; what else the row has stays.
+    ///
+    /// # Errors
+    /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
+    /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
+    pub async fn put_subject(
+        &self,
+        identity: &Identity,
+        suspended: bool,
+        annotation: &Annotation,
+        expect: Expect<'_>,
+    ) -> Result<Change, AdminError> {
+        let mut item = status(suspended);
+        annotation.write(&mut item)?;
+        let read = match expect {
+            Expect::AsRead(read) => Some(read),
+            Expect::Anything | Expect::Absent | Expect::Present => None,
+        };
+        let owned = |name: &&String| name.as_str() == "note" || name.starts_with(OWN_ATTRIBUTE_PREFIX);
+        let gone: Vec<&str> =
+            read.into_iter().flat_map(Item::keys).filter(owned).filter(|name| !item.contains_key(*name)).map(String::as_str).collect();
+        self.update_subject(identity, item, &gone, |expression| expect.condition(expression)).await.map_err(|refused| match refused {
+            Refused::Condition => AdminError::Conflict(expect.refusal()),
+            Refused::Other(error) => error,
+        })
+    }
+
+    async fn update_subject(
+        &self,
+        identity: &Identity,
+        item: Item,
+        gone: &[&str],
+        condition: impl FnOnce(&mut Expression) -> Option<String>,
+    ) -> Result<Change, Refused> {
+        let mut expression = Expression::default();
+        let mut assignments = Vec::with_capacity(item.len());
+        for (name, value) in writable(item.clone()).map_err(Refused::Other)? {
+            let name = expression.name(name);
+            assignments.push(format!("{name} = {}", expression.value(value)));
+        }
+        let mut update = format!("SET {}", assignments.join(", "));
+        if !gone.is_empty() {
+            let gone: Vec<String> = gone.iter().map(|name| expression.name(*name)).collect();
+            update.push_str(&format!(" REMOVE {}", gone.join(", ")));
+        }
+        let condition = condition(&mut expression);
+        let request = self.client.update_item().table_name(&self.table).set_key(Some(key(identity.partition_key(), SUBJECT_SORT_KEY)));
+        let request = request.update_expression(update).set_condition_expression(condition).return_values(ReturnValue::AllOld);
+        let request = request.set_expression_attribute_names(expression.names()).set_expression_attribute_values(expression.values());
+        match request.send().await {
+            Ok(output) => {
+                let aws_request_id = output.request_id().map(ToOwned::to_owned);
+                let before = output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes);
+                // The update is one step, so what it left is what it found, with what it has set and without what it has removed.
+                let mut after = before.as_ref().map(|row| row.item.clone()).unwrap_or_default();
+                after.extend(item);
+                after.retain(|name, _| !gone.contains(&name.as_str()));
+                Ok(Change { before, after: Some(after), aws_request_id })
+            }
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) => {
+                Err(Refused::Condition)
+            }
+            Err(error) => Err(Refused::Other(error.into())),
+        }
+    }
+}
+
+/// Why an update was not done.
+enum Refused {
+    /// Its condition did not hold.
+    Condition,
+    /// Anything else.
+    Other(AdminError),
+}
+
+fn status(suspended: bool) -> Item {
+    Item::from([("status".to_owned(), Value::S(if suspended { "suspended" } else { "active" }.to_owned()))])
+}
