@@ -2,73 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+mod support;
 
-use latchkey_tests::process::Process;
+use std::process::Command;
+
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn latchkey() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
-    // What the person at the keyboard has set for AWS is none of a test's business.
-    for (name, _) in std::env::vars_os() {
-        if let Some(name) = name.to_str().filter(|name| name.starts_with("AWS_") || name.starts_with("LATCHKEY_")) {
-            command.env_remove(name);
-        }
-    }
-    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env("AWS_EC2_METADATA_DISABLED", "true");
-    command
-}
-
-fn run(command: &mut Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
-    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
-
-/// A running `latchkey dev`, and the environment that it wrote.
-struct Dev {
-    process: Process,
-    environment: Vec<(String, String)>,
-    folder: tempfile::TempDir,
-}
-
-impl Dev {
-    fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("env");
-        let process = Process::start(latchkey().args(["dev", "--port", "0", "--env-file"]).arg(&file).args(arguments));
-        process.output().wait(0, PATIENCE, |line| line.contains("Ctrl-C ends it all").then_some(()));
-        Self { process, environment: environment(&file), folder }
-    }
-
-    /// What stands behind the banner's indentation, on the line that begins so.
-    fn printed(&self, begins: &str) -> String {
-        self.process.output().wait(0, PATIENCE, |line| line.trim_start().starts_with(begins).then(|| line.trim().to_owned()))
-    }
-
-    fn grants(&self, arguments: &[&str]) -> (i32, String, String) {
-        run(latchkey().envs(self.environment.iter().cloned()).arg("grants").args(arguments))
-    }
-
-    /// Launches as a portal does, by the two commands that `dev` prints, with another user in place of alice.
-    fn launch(&self, user: &str) -> Value {
-        let token = self.printed("TOKEN=").replace("user=alice", &format!("user={user}"));
-        let ask = self.printed("curl -sS -X POST");
-        let (code, out, err) = run(Command::new("sh").args(["-euc", &format!("{token}\n{ask}")]));
-        assert_eq!((code, err.as_str()), (0, ""), "the printed commands work as they stand");
-        serde_json::from_str(&out).unwrap()
-    }
-}
-
-/// Reads the file as a shell would: `NAME='value'`.
-fn environment(file: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(file).unwrap();
-    let quoted = text.lines().map(|line| line.split_once('=').unwrap());
-    quoted.map(|(name, value)| (name.to_owned(), value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned())).collect()
-}
+use support::{Dev, PATIENCE, change, latchkey, run};
 
 const DAVE: [&str; 4] = ["--issuer", "local", "--subject", "demo-dave"];
 const STUDIO: [&str; 8] = ["--target", "lab", "--kind", "studio", "--domain-id", "d-demoresearch", "--external-id", "latchkey-demo"];
@@ -160,7 +100,10 @@ fn grants_are_written_read_and_deleted() {
     let refused: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((refused["done"].as_str(), refused["owners"][0]["subject"].as_str()), (Some("refused"), Some("demo-erin")));
     let (code, out, err) = put("erin", &["--shared", "--note", "for the test", "--url-seconds", "10"]);
-    assert_eq!((code, out.trim(), err.as_str()), (0, "lab written", ""));
+    assert_eq!((code, out.trim()), (0, "lab written"));
+    let record = change(&err);
+    assert_eq!((&record["command"], &record["change"], &record["target"]), (&"grants put".into(), &"created".into(), &"lab".into()));
+    assert_eq!((&record["subject"], &record["after"]["note"]), (&"demo-dave".into(), &"for the test".into()));
     let (code, out, _) = get();
     let row: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, row["state"].as_str(), row["attributes"]["note"].as_str()), (0, Some("open"), Some("for the test")));
@@ -171,7 +114,13 @@ fn grants_are_written_read_and_deleted() {
     assert_eq!(put("erin", &["--shared", "--new"]).0, 1);
     // What is open already may be renewed, and anything may be closed, without saying so again.
     assert_eq!(put("erin", &["--expires-at", "1900000000"]).1.trim(), "lab replaced");
-    assert_eq!(put("ERIN", &["--disabled"]).1.trim(), "lab replaced");
+    let (_, out, err) = put("ERIN", &["--disabled", "--by", "ops-jane"]);
+    assert_eq!(out.trim(), "lab replaced");
+    let record = change(&err);
+    assert_eq!((&record["change"], &record["by"]), (&"updated".into(), &"ops-jane".into()));
+    assert_eq!((&record["before"]["enabled"], &record["after"]["enabled"]), (&true.into(), &false.into()));
+    assert_eq!((&record["before"]["expires_at"], &record["after"]["updated_by"]), (&1_900_000_000.into(), &"ops-jane".into()));
+    assert!(record["aws_request_id"].is_string(), "{record}");
     assert_eq!(put("erin", &[]).0, 1, "opened anew, it is looked at anew");
     assert_eq!(dev.launch("dave")["code"], "not-entitled");
 
@@ -186,8 +135,17 @@ fn grants_are_written_read_and_deleted() {
     let states: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(states.len() == 2 && states.iter().all(|row| row["state"] == "suspended"));
 
-    assert_eq!(dev.grants(&[&["delete", "--target", "lab"], &DAVE[..]].concat()).0, 0);
-    assert_eq!(dev.grants(&[&["delete", "--target", "lab"], &DAVE[..]].concat()).0, 1);
+    let delete = |more: &[&str]| dev.grants(&[&["delete", "--target", "lab"], &DAVE[..], more].concat());
+    // Without a place for its audit line nothing is changed.
+    let (code, _, err) = delete(&["--audit-log", "/nowhere/changes"]);
+    assert!(code == 1 && err.contains("nothing is changed: the audit log /nowhere/changes"), "{err}");
+    let log = dev.folder.path().join("changes");
+    let (code, _, err) = delete(&["--audit-log", log.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (code, _, err) = delete(&["--audit-log", log.to_str().unwrap()]);
+    assert_eq!((code, err.as_str()), (1, ""), "what changes nothing leaves no line");
+    let record = change(&std::fs::read_to_string(&log).unwrap());
+    assert_eq!((&record["change"], &record["before"]["enabled"]), (&"deleted".into(), &false.into()));
     assert_eq!(get().0, 1);
 }
 

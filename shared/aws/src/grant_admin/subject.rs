@@ -101,7 +101,8 @@ impl GrantAdmin {
         match request.send().await {
             Ok(output) => {
                 let aws_request_id = output.request_id().map(ToOwned::to_owned);
-                let before = output.attributes.filter(|old| !old.is_empty()).map(Row::from_attributes);
+                // The embedded engine answers with the key alone where there was no row; DynamoDB with nothing.
+                let before = output.attributes.map(Row::from_attributes).filter(|row| !row.item.is_empty());
                 // The update is one step, so what it left is what it found, with what it has set and without what it has removed.
                 let mut after = before.as_ref().map(|row| row.item.clone()).unwrap_or_default();
                 after.extend(item);

@@ -1,0 +1,486 @@
+//! Grants by the file: what an operator who knows only `--help` does, and what may go wrong on the way into the table.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use latchkey_aws::grant_admin::{Expect, GrantAdmin};
+use latchkey_domain::grant::Grant;
+use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::item::Item;
+use latchkey_domain::names::TargetName;
+use latchkey_standin::fault::Fault;
+use latchkey_standin::relay::Relay;
+use latchkey_tests::process::Process;
+use latchkey_tests::stack::{World, annotation, clients};
+use serde_json::{Value, json};
+
+use support::{Dev, PATIENCE, change, changes, latchkey, run};
+
+const CSV: &str = "issuer,subject,target,kind,domain_id,user_profile_name,notebook_instance_name,expires_at,note\n";
+
+#[track_caller]
+fn assert_ok((code, out, err): (i32, String, String)) -> (String, String) {
+    assert_eq!(code, 0, "{out}\n{err}");
+    (out, err)
+}
+
+#[test]
+fn an_operator_who_knows_only_the_help_imports_suspends_and_exports() {
+    let dev = Dev::start(&[]);
+    let path = dev.folder.path().join("grants.csv");
+    let file = path.to_str().unwrap();
+
+    // The help names the commands, and the columns of the file.
+    let (out, _) = assert_ok(dev.run(&["--help"]));
+    assert!(["grants", "suspend", "resume"].iter().all(|command| out.contains(command)), "{out}");
+    let (out, _) = assert_ok(dev.run(&["grants", "--help"]));
+    assert!(["import", "export"].iter().all(|command| out.contains(command)), "{out}");
+    let (out, _) = assert_ok(dev.run(&["grants", "import", "--help"]));
+    let row = "issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note";
+    assert!(out.contains(row) && out.contains("grants import grants.csv --dry-run"), "{out}");
+
+    // Three bad rows: one is no grant, one stands there twice, and one is for a profile that is erin's by the table.
+    let bad = format!(
+        "{CSV}local,new-1,lab,studio,d-demoresearch,new-1,,1900000000,CHG-1\n\
+         local,new-2,lab,studio,d-demoresearch,new-2,,tomorrow,CHG-1\n\
+         local,new-1,lab,studio,d-demoresearch,new-1,,,\n\
+         local,new-3,lab,studio,d-demoresearch,Erin,,,\n\
+         local,demo-dave,,,,,,,\"=HYPERLINK(\"\"x\"\")\"\n"
+    );
+    std::fs::write(&path, &bad).unwrap();
+    let before = dev.grants(&["list", "--json"]).1;
+    let (code, out, err) = dev.grants(&["import", file, "--yes"]);
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert_eq!(
+        out,
+        "line 3: expires_at: is a whole number (N) of seconds since 1970-01-01T00:00:00Z\n\
+         line 4: is for the same issuer, subject and target as line 2\n\
+         line 5: opens what is or may be somebody else's already, see local demo-erin (target research); --shared takes it all the same\n\
+         nothing is written: 3 rows are bad\n"
+    );
+    assert_eq!(dev.grants(&["list", "--json"]).1, before, "nothing was written");
+
+    // Mended, looked at, and imported.
+    let good =
+        bad.replace("tomorrow", "1900000000").replace("local,new-1,lab,studio,d-demoresearch,new-1,,,\n", "").replace("Erin", "new-3");
+    std::fs::write(&path, &good).unwrap();
+    let difference = "+ local new-1 lab\n+ local new-2 lab\n+ local new-3 lab\n+ local demo-dave (the subject)\n\
+                      4 added, 0 changed, 0 unchanged; an import deletes nothing\n";
+    let (out, err) = assert_ok(dev.grants(&["import", file, "--dry-run"]));
+    assert_eq!((out, err), (format!("{difference}nothing is written: this was a dry run\n"), String::new()));
+    assert_eq!(dev.grants(&["list", "--json"]).1, before, "nothing was written");
+    let (code, out, err) = dev.grants(&["import", file]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("there is no terminal to ask on; --yes writes without asking"), "{err}");
+    let (out, err) = assert_ok(dev.grants(&["import", file, "--yes", "--by", "ops-jane"]));
+    assert_eq!(out, format!("{difference}4 of 4 written\n"));
+    let records = changes(&err);
+    assert_eq!(records.len(), 4);
+    assert!(
+        records.iter().all(|record| record["by"] == "ops-jane" && record["command"] == "grants import" && record["change"] == "created")
+    );
+
+    // Again: there is nothing left to do. Then a change.
+    let (out, err) = assert_ok(dev.grants(&["import", file, "--yes"]));
+    assert!(out.starts_with("0 added, 0 changed, 4 unchanged") && err.is_empty(), "{out}{err}");
+    std::fs::write(&path, good.replace("new-2,,1900000000,CHG-1", "new-2,,1900000001,CHG-2")).unwrap();
+    let (out, err) = assert_ok(dev.grants(&["import", file, "--yes"]));
+    assert!(out.starts_with("~ local new-2 lab: expires_at, note\n0 added, 1 changed, 3 unchanged"), "{out}");
+    let record = change(&err);
+    assert_eq!((&record["before"]["note"], &record["after"]["note"]), (&"CHG-1".into(), &"CHG-2".into()));
+
+    // A subject is suspended, at once, and resumed; what its record said besides stays.
+    let dave = ["--issuer", "local", "--subject", "demo-dave"];
+    assert_ok(
+        dev.grants(
+            &[
+                &["put", "--target", "lab", "--kind", "studio", "--domain-id", "d-demoresearch", "--external-id", "latchkey-demo"],
+                &dave[..],
+                &["--user-profile-name", "erin", "--shared"],
+            ]
+            .concat(),
+        ),
+    );
+    assert_eq!(dev.launch("dave")["target"], "lab");
+    let (out, err) = assert_ok(dev.run(&[&["suspend"], &dave[..]].concat()));
+    assert_eq!(out, "demo-dave is suspended\n");
+    let record = change(&err);
+    assert_eq!((&record["before"]["status"], &record["after"]["status"]), (&"active".into(), &"suspended".into()));
+    assert_eq!(record["after"]["note"], "=HYPERLINK(\"x\")", "what is there stays");
+    assert_eq!(dev.launch("dave")["code"], "not-entitled");
+    let (out, err) = assert_ok(dev.run(&[&["suspend"], &dave[..]].concat()));
+    assert_eq!((out.as_str(), err.as_str()), ("demo-dave was suspended already\n", ""));
+    let (out, err) = assert_ok(dev.run(&[&["suspend", "--note", "T-1"], &dave[..]].concat()));
+    assert_eq!((out.as_str(), &change(&err)["after"]["note"]), ("demo-dave was suspended already; the note is new\n", &"T-1".into()));
+    // The file has the subject as active: an old file lets nobody in again.
+    let (code, out, _) = dev.grants(&["import", file, "--yes"]);
+    assert!(
+        code == 1 && out.starts_with("line 5: status: the subject is suspended in the table, which only `latchkey resume` ends"),
+        "{out}"
+    );
+    let (out, err) = assert_ok(dev.run(&[&["resume", "--json", "--note", "back"], &dave[..]].concat()));
+    assert_eq!(
+        serde_json::from_str::<Value>(&out).unwrap(),
+        json!({"issuer": "local", "subject": "demo-dave", "state": "active", "done": "resumed"})
+    );
+    assert_eq!((&change(&err)["command"], &change(&err)["after"]["note"]), (&"resume".into(), &"back".into()));
+    assert_eq!(dev.launch("dave")["target"], "lab");
+    let (out, err) = assert_ok(dev.run(&[&["resume"], &dave[..]].concat()));
+    assert_eq!((out.as_str(), err.as_str()), ("demo-dave was not suspended\n", ""));
+    // Somebody without any record.
+    let nobody = ["--issuer", "local", "--subject", "nobody-yet"];
+    let (out, err) = assert_ok(dev.run(&[&["resume"], &nobody[..]].concat()));
+    assert_eq!((out.as_str(), err.as_str()), ("nobody-yet was not suspended\n", ""));
+    let (_, err) = assert_ok(dev.run(&[&["suspend", "--by", "ops"], &nobody[..]].concat()));
+    assert_eq!((&change(&err)["change"], &change(&err)["after"]["updated_by"]), (&"created".into(), &"ops".into()));
+
+    // Everything as a file, in which a spreadsheet runs nothing.
+    let exported = dev.folder.path().join("all.csv");
+    let (out, err) = assert_ok(dev.grants(&["export", exported.to_str().unwrap()]));
+    assert!(out.is_empty() && err.contains("grants and ") && err.contains("subjects' records are exported"), "{err}");
+    let text = std::fs::read_to_string(&exported).unwrap();
+    assert!(text.starts_with("issuer,subject,target,status,kind,") && text.contains("nobody-yet,,suspended"), "{text}");
+    let (out, _) = assert_ok(dev.grants(&["import", exported.to_str().unwrap(), "--yes"]));
+    assert!(out.starts_with("0 added, 0 changed, "), "{out}");
+}
+
+#[test]
+fn grants_are_listed_by_what_they_open_and_by_their_state() {
+    let dev = Dev::start(&[]);
+    let list = |arguments: &[&str]| -> Vec<(String, String, String)> {
+        let (out, _) = assert_ok(dev.grants(&[&["list", "--json"], arguments].concat()));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let rows = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.map(|row| (text(&row["subject"]), text(&row["target"]), text(&row["state"]))).collect()
+    };
+    let closed = ["--target", "own", "--kind", "mlflow-server", "--tracking-server-name", "s", "--disabled"];
+    assert_ok(dev.grants(&[&["put", "--issuer", "local", "--subject", "demo-alice"], &closed[..]].concat()));
+    let later = ["--target", "later", "--kind", "mlflow-server", "--tracking-server-name", "s", "--not-before", "4000000000"];
+    assert_ok(dev.grants(&[&["put", "--issuer", "local", "--subject", "demo-alice"], &later[..]].concat()));
+    for command in ["suspend", "resume"] {
+        assert_ok(dev.run(&[command, "--issuer", "local", "--subject", "demo-alice"]));
+    }
+    let all = list(&[]);
+    let states: BTreeSet<&str> = all.iter().map(|row| row.2.as_str()).collect();
+    assert!(states.is_superset(&["open", "active", "suspended", "disabled", "expired", "not yet"].into()), "{states:?}");
+    for state in &states {
+        let expected: Vec<_> = all.iter().filter(|row| row.2 == **state).cloned().collect();
+        assert_eq!(list(&["--state", &state.replace(' ', "-")]), expected, "{state}");
+    }
+    let both = list(&["--state", "disabled", "--state", "expired"]);
+    assert!(both.len() >= 2 && both.iter().all(|row| ["disabled", "expired"].contains(&row.2.as_str())));
+    let notebooks = list(&["--kind", "notebook"]);
+    assert!(!notebooks.is_empty() && notebooks.iter().all(|row| row.0 == "demo-frank"), "{notebooks:?}");
+    let bobs = list(&["--domain-id", "d-demorisk", "--user-profile-name", "BOB"]);
+    assert!(!bobs.is_empty() && bobs.iter().all(|row| row.0 == "demo-bob"), "{bobs:?}");
+    assert!(list(&["--domain-id", "d-demorisk", "--user-profile-name", "alice"]).is_empty());
+    assert!(list(&["--target", "research"]).iter().all(|row| row.1 == "research"));
+    assert!(list(&["--issuer", "elsewhere"]).is_empty());
+    assert_eq!(list(&["--issuer", "local", "--subject", "demo-carol", "--state", "suspended"]).len(), 2);
+    for arguments in
+        [&["list", "--kind", "terminal"][..], &["list", "--state", "odd"], &["list", "--issuer", "Odd"], &["list", "--subject", "x"]]
+    {
+        assert_eq!(dev.grants(arguments).0, 2, "{arguments:?}");
+    }
+}
+
+/// A table whose calls go through a relay, and its operator's environment.
+struct Scene {
+    world: World,
+    folder: tempfile::TempDir,
+    table: String,
+}
+
+impl Scene {
+    fn start() -> Self {
+        Self { world: World::start(), folder: tempfile::tempdir().unwrap(), table: "latchkey".to_owned() }
+    }
+
+    /// The same, with another table, which has nothing in it yet.
+    fn with_table(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.table);
+        assert!(self.world.block_on(self.operator().create_table()).unwrap());
+        self
+    }
+
+    /// Past the relay.
+    fn operator(&self) -> GrantAdmin {
+        let endpoint = self.world.stack.table.endpoint();
+        let environment = self.world.environment(&[("AWS_ENDPOINT_URL_DYNAMODB", &endpoint)]);
+        GrantAdmin::new(clients(&environment).dynamodb_for_operators(), &*self.table)
+    }
+
+    fn relay(&self) -> &Relay {
+        self.world.stack.table_relay.as_ref().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = latchkey();
+        command.envs(self.world.env(&[("LATCHKEY_TABLE", &self.table)])).arg("grants").args(arguments);
+        command
+    }
+
+    fn grants(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(&mut self.command(arguments))
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// How many calls of that name have gone through.
+    fn count(&self, action: &str) -> usize {
+        self.relay().captured().iter().filter(|call| call.action == action).count()
+    }
+
+    /// The rows of the table without who wrote them when, each as JSON.
+    fn rows(&self) -> BTreeSet<String> {
+        let mut rows = BTreeSet::new();
+        let operator = self.operator();
+        let mut next = None;
+        loop {
+            let page = self.world.block_on(operator.list_all(next)).unwrap();
+            for mut row in page.rows {
+                row.item.retain(|name, _| !name.starts_with("updated_"));
+                rows.insert(json!([row.partition_key, row.sort_key, row.item]).to_string());
+            }
+            next = page.next;
+            if next.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    fn put(&self, subject: &str, target: &str, attributes: &Value) {
+        let item: Item = serde_json::from_value(attributes.clone()).unwrap();
+        let grant = Grant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
+        let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new(subject).unwrap() };
+        self.world.block_on(self.operator().put_grant(&identity, &grant, &annotation(), Expect::Anything)).unwrap();
+    }
+}
+
+/// A file of so many notebooks, one for each subject.
+fn notebooks(count: usize, note: &str) -> String {
+    let rows = (0..count).map(|n| format!("local,user-{n},lab,notebook,,,nb-{n},,{note}\n"));
+    format!("{CSV}{}", rows.collect::<String>())
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn what_is_exported_imports_back_equal_in_every_format() {
+    let scene = Scene::start();
+    // A grant with all there is, and odd values.
+    scene.put(
+        "= \"odd\", 'subject'#\u{2028}é",
+        "whole",
+        &json!({"kind": "studio", "domain_id": "d-demoresearch", "user_profile_name": "whole", "region": "eu-central-1",
+            "account_id": "111122223333", "role_arn": "arn:aws:iam::111122223333:role/x", "external_id": "=ext", "enabled": false,
+            "not_before": 5, "expires_at": 1_900_000_000, "url_seconds": 5, "session_seconds": 1800, "landing": "lab",
+            "landings": {"lab": {"landing_uri": "app:JupyterLab:lab", "space_name": "team"}, "bare": {}},
+            "provision": {"execution_role_arn": "arn:aws:iam::111122223333:role/e", "security_group_ids": ["sg-01234567"], "tags": {"a b": "c"}}}),
+    );
+    let rows = scene.rows();
+    let exports = ["csv", "jsonl", "yaml"].map(|format| {
+        let path = scene.folder.path().join(format!("all.{format}"));
+        let (_, err) = assert_ok(scene.grants(&["export", text(&path)]));
+        assert!(err.contains("exported"), "{err}");
+        let (out, _) = assert_ok(scene.grants(&["export", "--format", format]));
+        assert_eq!(out, std::fs::read_to_string(&path).unwrap(), "to standard output it is the same");
+        path
+    });
+    for (index, path) in exports.iter().enumerate() {
+        let other = Scene::start().with_table(&format!("other-{index}"));
+        let (out, _) = assert_ok(other.grants(&["import", text(path), "--yes", "--shared", "--json"]));
+        let summary: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        assert_eq!((&summary["done"], &summary["added"]), (&"imported".into(), &rows.len().into()));
+        assert_eq!(other.rows(), rows, "{}", path.display());
+        let again = other.folder.path().join(path.file_name().unwrap());
+        assert_ok(other.grants(&["export", text(&again)]));
+        let sorted = |path: &Path| -> BTreeSet<String> { std::fs::read_to_string(path).unwrap().lines().map(ToOwned::to_owned).collect() };
+        assert_eq!(sorted(&again), sorted(path));
+    }
+}
+
+#[test]
+fn an_export_that_is_not_whole_says_so() {
+    let scene = Scene::start();
+    let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new("odd").unwrap() };
+    let own = |text: &str| serde_json::from_str::<Item>(text).unwrap();
+    let annotation = latchkey_aws::grant_admin::Annotation { own: own(r#"{"x_n":18446744073709551615}"#), ..annotation() };
+    scene.world.block_on(scene.operator().put_subject(&identity, true, &annotation, Expect::Absent)).unwrap();
+    let (code, out, err) = scene.grants(&["export", "--issuer", "local", "--subject", "odd", "--json"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    let mut lines = err.lines();
+    assert!(lines.next().unwrap().contains("local odd (the subject) is left out: x_n: is neither"), "{err}");
+    let summary: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert_eq!(summary, json!({"done": "exported", "grants": 0, "subjects": 0, "left_out": 1}));
+    assert_eq!(scene.grants(&["export", "all.txt"]).0, 2, "no format");
+    // A file is there as a whole or as it was.
+    let path = scene.file("all.jsonl", "old");
+    scene.relay().inject("Scan", 1, &Fault::error(400, "AccessDeniedException"));
+    assert_eq!(scene.grants(&["export", text(&path)]).0, 1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(std::fs::read_dir(scene.folder.path()).unwrap().count(), 1, "and nothing beside it");
+}
+
+#[test]
+fn an_import_waits_while_dynamodb_has_too_much_to_do() {
+    let scene = Scene::start();
+    let path = scene.file("a.csv", &notebooks(40, ""));
+    scene.relay().inject("Scan", 4, &Fault::error(400, "ProvisionedThroughputExceededException"));
+    scene.relay().inject("PutItem", 60, &Fault::error(400, "ThrottlingException"));
+    let (out, err) = assert_ok(scene.grants(&["import", text(&path), "--yes"]));
+    assert!(out.ends_with("40 of 40 written\n"), "{out}");
+    assert_eq!((changes(&err).len(), scene.count("PutItem"), scene.count("Scan")), (40, 100, 5));
+}
+
+#[test]
+fn an_import_that_is_refused_breaks_off_and_goes_on_when_it_is_run_again() {
+    let scene = Scene::start();
+    let path = scene.file("a.csv", &notebooks(100, ""));
+    scene.relay().inject("PutItem", 30, &Fault::Delay(Duration::ZERO));
+    scene.relay().inject("PutItem", 1, &Fault::error(400, "AccessDeniedException"));
+    let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
+    assert_eq!(code, 1);
+    assert!(out.trim_end().ends_with("; run the import again to go on: what is written already is not written twice"), "{out}");
+    assert!(err.trim_end().ends_with("DynamoDB: AccessDeniedException: service error: unhandled error (AccessDeniedException): Error { code: \"AccessDeniedException\", message: \"The relay was told to fail.\" }") || err.contains("DynamoDB: AccessDeniedException"), "{err}");
+    let audited = err.lines().filter(|line| line.starts_with('{')).count();
+    assert!((30..60).contains(&audited), "what is under way is finished, and no more begun: {audited}");
+    assert!(out.contains(&format!("{audited} of 100 written")), "{out}");
+    scene.relay().clear_faults();
+    scene.relay().clear_captured();
+    let (out, err) = assert_ok(scene.grants(&["import", text(&path), "--yes"]));
+    let left = 100 - audited;
+    assert!(out.contains(&format!("{left} added, 0 changed, {audited} unchanged")), "{out}");
+    assert_eq!((changes(&err).len(), scene.count("PutItem")), (left, left));
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_when_it_is_run_again() {
+    let scene = Scene::start();
+    let others = scene.rows().len();
+    let path = scene.file("a.csv", &notebooks(400, ""));
+    scene.relay().inject("PutItem", 400, &Fault::Delay(Duration::from_millis(40)));
+    let import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
+    let begun = || scene.relay().captured().iter().filter(|call| call.action == "PutItem" && call.outcome.is_some()).count();
+    wait(|| begun() >= 60);
+    drop(import);
+    std::thread::sleep(Duration::from_millis(300));
+    let written = scene.rows().len() - others;
+    assert!((60..400).contains(&written), "it was killed on the way: {written}");
+    scene.relay().clear_faults();
+    scene.relay().clear_captured();
+    let (out, _) = assert_ok(scene.grants(&["import", text(&path), "--yes"]));
+    assert!(out.ends_with(&format!("{0} of {0} written\n", 400 - written)), "{out}");
+    assert_eq!((scene.count("PutItem"), scene.rows().len() - others), (400 - written, 400));
+}
+
+#[track_caller]
+fn wait(until: impl Fn() -> bool) {
+    for _ in 0..PATIENCE.as_millis() / 10 {
+        if until() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it does not come");
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_not_taken_for_somebody_elses() {
+    let scene = Scene::start();
+    let path = scene.file("a.csv", &notebooks(4, ""));
+    scene.relay().inject("PutItem", 4, &Fault::Truncated);
+    let (out, err) = assert_ok(scene.grants(&["import", text(&path), "--yes", "--by", "ops"]));
+    assert!(out.ends_with("4 of 4 written\n"), "{out}");
+    let records = changes(&err);
+    assert!(records.len() == 4 && records.iter().all(|record| record["change"] == "created" && record["after"]["updated_by"] == "ops"));
+}
+
+#[test]
+fn what_somebody_writes_meanwhile_is_not_written_over() {
+    let scene = Scene::start();
+    let grant = |name: &str| json!({"kind": "notebook", "notebook_instance_name": name});
+    scene.put("user-0", "lab", &grant("nb-0"));
+    let path = scene.file("a.csv", &notebooks(2, "new"));
+    scene.relay().inject("PutItem", 2, &Fault::Delay(Duration::from_secs(2)));
+    let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
+    wait(|| scene.count("PutItem") == 2);
+    // One is closed, and one made, while the import is about to write both.
+    scene.put("user-0", "lab", &json!({"kind": "notebook", "notebook_instance_name": "nb-0", "enabled": false}));
+    scene.put("user-1", "lab", &grant("other"));
+    assert_eq!(import.wait(PATIENCE).code(), Some(1));
+    let lines = import.output();
+    for line in [2, 3] {
+        let said = format!("line {line}: not written: the table's row has been written since it was compared");
+        lines.wait(0, PATIENCE, |text| (text == said).then_some(()));
+    }
+    lines.wait(0, PATIENCE, |text| text.starts_with("0 of 2 written; run the import again").then_some(()));
+    let rows = scene.rows();
+    assert!(rows.iter().any(|row| row.contains("nb-0") && row.contains("\"enabled\":false")), "{rows:?}");
+    assert!(rows.iter().any(|row| row.contains("\"other\"")) && !rows.iter().any(|row| row.contains("nb-1")), "{rows:?}");
+}
+
+#[test]
+fn a_person_at_a_terminal_is_asked() {
+    let scene = Scene::start();
+    let path = scene.file("a.csv", &notebooks(3, ""));
+    let log = scene.folder.path().join("changes");
+    // Python's pty is the terminal: it types the answer once it is asked.
+    let script = r#"
+import os, pty, sys
+answer, seen = sys.argv[1], b""
+def read(fd):
+    global seen
+    data = os.read(fd, 1024)
+    if b"[y/N]" in seen + data and b"[y/N]" not in seen:
+        os.write(fd, answer.encode() + b"\n")
+    seen += data
+    return data
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
+"#;
+    let answer = |answer: &str| {
+        let command = scene.command(&["import", text(&path), "--audit-log", text(&log)]);
+        let mut python = Command::new("python3");
+        python.args(["-c", script, answer]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => python.env(name, value),
+                None => python.env_remove(name),
+            };
+        }
+        run(&mut python)
+    };
+    let (code, out, _) = answer("n");
+    assert!(code == 1 && out.contains("Write 3 rows? [y/N]") && out.contains("nothing is written"), "{out}");
+    assert!(!log.exists() && scene.count("PutItem") == 0);
+    let (code, out, _) = answer("y");
+    assert!(code == 0 && out.contains("3 of 3 written"), "{out}");
+    assert_eq!(changes(&std::fs::read_to_string(&log).unwrap()).len(), 3);
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let scene = Scene::start();
+    let (code, _, err) = scene.grants(&["import", "grants.txt", "--yes"]);
+    assert!(code == 2 && err.contains("grants.txt: the format is not known by that name; --format says it"), "{err}");
+    let (code, _, err) = scene.grants(&["import", "/nowhere.csv", "--yes"]);
+    assert!(code == 1 && err.contains("/nowhere.csv cannot be read"), "{err}");
+    assert_eq!(scene.grants(&["import", "a.csv", "--yes", "--dry-run"]).0, 2);
+    // A table that does not answer does not keep the file's faults secret.
+    let path = scene.file("a.csv", &format!("{CSV}local,,lab,notebook,,,x,,\n"));
+    scene.relay().inject("Scan", 1, &Fault::error(400, "AccessDeniedException"));
+    let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
+    assert!(code == 1 && out.starts_with("line 2: subject: is missing\n") && err.contains("AccessDeniedException"), "{out}{err}");
+}
