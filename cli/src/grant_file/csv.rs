@@ -173,21 +173,14 @@ fn row(columns: &[(String, Cell)], record: &ByteRecord) -> Result<Item, String> 
                 value
             }
         };
-        match value {
-            Value::M(own) if name == OWN => {
-                for (name, value) in own {
-                    if !name.starts_with(OWN_ATTRIBUTE_PREFIX) {
-                        return Err(format!("{OWN}: has a name that does not begin with x_"));
-                    }
-                    if item.insert(name, value).is_some() {
-                        return Err(format!("{OWN}: has a name that is a column, too"));
-                    }
-                }
+        let own = if name == OWN { value } else { Value::M(Item::from([(name.clone(), value)])) };
+        let Value::M(own) = own else { continue };
+        for (attribute, value) in own {
+            if name == OWN && !attribute.starts_with(OWN_ATTRIBUTE_PREFIX) {
+                return Err(format!("{OWN}: has a name that does not begin with x_"));
             }
-            value => {
-                if item.insert(name.clone(), value).is_some() {
-                    return Err(format!("{OWN}: has a name that is a column, too"));
-                }
+            if item.insert(attribute, value).is_some() {
+                return Err(format!("{OWN}: has a name that is a column, too"));
             }
         }
     }

@@ -100,7 +100,7 @@ fn what_is_wrong_with_a_line_of_json_is_said_without_its_values() {
         (format!("{row},\"enabled\":\"canary\"}}"), 1, "enabled: is a truth value"),
         (format!("{row},\"enable\":false}}"), 1, "enable: is not an attribute"),
         (format!("{row},\"pk\":\"canary\"}}"), 1, "pk: comes from"),
-        (format!("{row}"), 1, "is not JSON"),
+        (row.to_owned(), 1, "is not JSON"),
         ("\"canary\"".to_owned(), 1, "is not a JSON object"),
         (r#"{"issuer":"Canary","subject":"x"}"#.to_owned(), 1, "issuer: an issuer id is"),
         (r#"{"issuer":"okta","subject":5}"#.to_owned(), 1, "subject: is text"),

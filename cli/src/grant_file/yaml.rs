@@ -126,10 +126,11 @@ impl<R: BufRead> Entries<R> {
                     if event == Event::MappingEnd {
                         break;
                     }
-                    let name = match event {
-                        // A name is text however it looks.
-                        Event::Scalar(text, _, _, None) => Ok(text.into_owned()),
-                        other => self.inner(other, depth)?.and(Err("has a name that is not text".to_owned())),
+                    // A name is text however it looks.
+                    let name = if let Event::Scalar(text, _, _, None) = event {
+                        Ok(text.into_owned())
+                    } else {
+                        self.inner(event, depth)?.and(Err("has a name that is not text".to_owned()))
                     };
                     let Some((event, _)) = self.event()? else { break };
                     let value = self.inner(event, depth)?;
@@ -239,17 +240,17 @@ pub(super) fn write(to: &mut impl Write, item: &Item) -> io::Result<()> {
 
 fn write_pair(to: &mut impl Write, name: &str, value: &Value, indent: usize) -> io::Result<()> {
     write!(to, "{}:", scalar(name))?;
-    match value {
-        Value::M(map) if !map.is_empty() => {
-            writeln!(to)?;
-            for (name, value) in map {
-                write!(to, "{:1$}", "", indent + 2)?;
-                write_pair(to, name, value, indent + 2)?;
-            }
-            Ok(())
+    if let Value::M(map) = value
+        && !map.is_empty()
+    {
+        writeln!(to)?;
+        for (name, value) in map {
+            write!(to, "{:1$}", "", indent + 2)?;
+            write_pair(to, name, value, indent + 2)?;
         }
-        value => writeln!(to, " {}", flow(value)),
+        return Ok(());
     }
+    writeln!(to, " {}", flow(value))
 }
 
 /// A value in one line.

@@ -129,14 +129,12 @@ fn refuse(plan: &Plan, json: bool) -> bool {
 
 /// Says what an import changes.
 fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
-    let mut shown = 0;
-    for row in plan.different() {
+    for (shown, row) in plan.different().enumerate() {
         let (record, attributes) = (row.record()?, row.changed_attributes());
         if !json && !all && shown == SHOWN {
             report(false, &Value::Null, &format!("… and {} more; --dry-run shows all of them", plan.differences() - shown));
             break;
         }
-        shown += 1;
         let target = record.target().map(|target| target.as_str());
         let (sign, word) = if matches!(row.difference, Difference::Added) { ('+', "added") } else { ('~', "changed") };
         let mut text = format!("{sign} {} {} {}", record.identity.issuer, record.identity.subject, target.unwrap_or("(the subject)"));
