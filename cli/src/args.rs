@@ -161,7 +161,7 @@ pub enum GrantsCommand {
     },
     /// Write the grants of a file: all of them are checked before the first is written, and only what differs is written
     #[command(
-        after_help = "Examples:\n  latchkey grants import grants.csv --dry-run\n  latchkey grants import grants.csv --by jane\n  other-command | latchkey grants import - --format jsonl --yes\n\nA CSV file begins with the names of its columns:\n  issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note\n  okta,00u1a2b3,research,studio,d-abcdefghijkl,jane-doe,1900000000,CHG-1\n\nA row without a target is the subject's own record (status, note). Nothing is deleted. What was interrupted is gone on with\nby running it again. `latchkey grants export` writes such files."
+        after_help = "Examples:\n  latchkey grants import grants.csv --dry-run\n  latchkey grants import grants.csv --by jane\n  other-command | latchkey grants import - --format jsonl --yes\n\nA CSV file begins with the names of its columns:\n  issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note\n  okta,00u1a2b3,research,studio,d-abcdefghijkl,jane-doe,1900000000,CHG-1\n\nA row without a target is the subject's own record (status, note). Nothing is deleted. After an interruption, run it again: what is written already is not written twice. `latchkey grants export` writes such files."
     )]
     Import(ImportArgs),
     /// Write the table's grants, and what it says of subjects, to a file that can be imported
