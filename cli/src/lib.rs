@@ -3,6 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`args`] | the command line |
+//! | [`backoff`] | calls that are repeated while DynamoDB has too much to do |
 //! | [`change_log`] | the audit lines of changes |
 //! | [`commands`] | one module for each command |
 //! | [`embedded`] | the broker over the stand-ins |

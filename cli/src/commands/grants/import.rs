@@ -21,7 +21,7 @@ use super::{filter, report};
 use crate::args::ImportArgs;
 use crate::aws;
 use crate::change_log::ChangeLog;
-use crate::commands::Usage;
+use crate::commands::{Usage, say};
 use crate::grant_file::{Format, entries};
 
 /// How many differences people are shown; scripts get all of them.
@@ -132,7 +132,7 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
     for (shown, row) in plan.different().enumerate() {
         let (record, attributes) = (row.record()?, row.changed_attributes());
         if !json && !all && shown == SHOWN {
-            report(false, &Value::Null, &format!("… and {} more; --dry-run shows all of them", plan.differences() - shown));
+            say(format!("… and {} more; --dry-run shows all of them", plan.differences() - shown));
             break;
         }
         let target = record.target().map(|target| target.as_str());
@@ -149,7 +149,7 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
     }
     let [added, changed, unchanged] = plan.counts();
     if !json {
-        report(false, &Value::Null, &format!("{added} added, {changed} changed, {unchanged} unchanged; an import deletes nothing"));
+        say(format!("{added} added, {changed} changed, {unchanged} unchanged; an import deletes nothing"));
     }
     Ok(())
 }
