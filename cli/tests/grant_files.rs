@@ -31,7 +31,7 @@ fn assert_ok((code, out, err): (i32, String, String)) -> (String, String) {
 }
 
 #[test]
-fn an_operator_who_knows_only_the_help_imports_suspends_and_exports() {
+fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
     let dev = Dev::start(&[]);
     let path = dev.folder.path().join("grants.csv");
     let file = path.to_str().unwrap();
@@ -114,6 +114,12 @@ fn an_operator_who_knows_only_the_help_imports_suspends_and_exports() {
     assert_eq!((&record["before"]["status"], &record["after"]["status"]), (&"active".into(), &"suspended".into()));
     assert_eq!(record["after"]["note"], "=HYPERLINK(\"x\")", "what is there stays");
     assert_eq!(dev.launch("dave")["code"], "not-entitled");
+    // Why? The help knows a command for it, and its answer says what to do.
+    let (out, _) = assert_ok(dev.run(&["--help"]));
+    assert!(out.contains("explain"), "{out}");
+    let (code, out, _) = dev.run(&[&["explain"], &dave[..]].concat());
+    println!("{out}");
+    assert!(code == 1 && out.contains("subject.suspended") && out.contains("not-entitled"), "{out}");
     let (out, err) = assert_ok(dev.run(&[&["suspend"], &dave[..]].concat()));
     assert_eq!((out.as_str(), err.as_str()), ("demo-dave was suspended already\n", ""));
     let (out, err) = assert_ok(dev.run(&[&["suspend", "--note", "T-1"], &dave[..]].concat()));
