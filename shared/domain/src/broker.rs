@@ -12,6 +12,7 @@
 //! exception, since looking takes calls; what the posture gate has seen lately it refuses before step 4 too. Each step writes what it
 //! learns into the audit record as it learns it, so that a refusal, or a request that is cut off, leaves all that was known.
 
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -191,7 +192,8 @@ where
     pub async fn authenticate(&self, token: &BearerToken, call: Call<'_>) -> Result<Principal, Denial> {
         let Call { deadline, trail, .. } = call;
         let now = self.clock.now();
-        let result = self.timed(trail, |d| &mut d.authenticate, self.authenticator.authenticate(token, now, self.budget(deadline)?)).await;
+        let result =
+            self.timed(trail, |d| &mut d.authenticate, pin!(self.authenticator.authenticate(token, now, self.budget(deadline)?))).await;
         trail.note(|record| record.key_age_seconds = self.authenticator.key_age(now).map(|age| age.as_secs()));
         match result {
             Ok(principal) => {
@@ -225,7 +227,7 @@ where
         let identity = principal.identity().clone();
 
         let record = self
-            .timed(trail, |d| &mut d.read_grant, self.store.read(&identity, wish.target.as_ref(), self.budget(deadline)?))
+            .timed(trail, |d| &mut d.read_grant, pin!(self.store.read(&identity, wish.target.as_ref(), self.budget(deadline)?)))
             .await
             .map_err(|unavailable| table_failed(unavailable, trail))?;
         let entitlement = entitlement::entitle(principal, &record, wish, &self.rules.terms, own_account, now)?;
@@ -241,7 +243,7 @@ where
 
         self.count(&entitlement, now, deadline, trail).await?;
         let claimed = self.claim(&entitlement, now, deadline, trail).await?;
-        let result = self.issue(&entitlement, call).await;
+        let result = pin!(self.issue(&entitlement, call)).await;
         if result.is_err()
             && let Some(token_id) = claimed
         {
@@ -258,7 +260,7 @@ where
     pub async fn list(&self, principal: &Principal, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
         let Call { deadline, own_account, trail } = call;
         let record = self
-            .timed(trail, |d| &mut d.read_grant, self.store.read(principal.identity(), None, self.budget(deadline)?))
+            .timed(trail, |d| &mut d.read_grant, pin!(self.store.read(principal.identity(), None, self.budget(deadline)?)))
             .await
             .map_err(|unavailable| table_failed(unavailable, trail))?;
         entitlement::list(&record, &self.rules.terms, own_account, self.clock.now())
@@ -268,7 +270,7 @@ where
         let Some(limit) = self.rules.rate_limit else { return Ok(()) };
         let identity = entitlement.principal().identity();
         let counting = self.store.count(identity, limit, now, self.budget(deadline)?);
-        match self.timed(trail, |d| &mut d.rate_limit, counting).await.map_err(|unavailable| table_failed(unavailable, trail))? {
+        match self.timed(trail, |d| &mut d.rate_limit, pin!(counting)).await.map_err(|unavailable| table_failed(unavailable, trail))? {
             Admission::Admitted => Ok(()),
             Admission::Limited { retry_after_seconds } => {
                 Err(Denial::new(Code::RateLimited, RATE_LIMITED).with_retry_after(retry_after_seconds.max(1)))
@@ -290,7 +292,7 @@ where
         let principal = entitlement.principal();
         let Some(token_id) = principal.token_id() else { return Err(Denial::new(Code::InvalidToken, NO_TOKEN_ID)) };
         let claiming = self.store.claim_token(principal.identity(), token_id, now, principal.expires_at(), self.budget(deadline)?);
-        match self.timed(trail, |d| &mut d.replay, claiming).await.map_err(|unavailable| table_failed(unavailable, trail))? {
+        match self.timed(trail, |d| &mut d.replay, pin!(claiming)).await.map_err(|unavailable| table_failed(unavailable, trail))? {
             Claim::Claimed => Ok(Some(token_id.to_owned())),
             Claim::Replayed => Err(Denial::new(Code::InvalidToken, REPLAYED)),
         }
@@ -329,7 +331,7 @@ where
     ) -> Result<Minted, Denial> {
         let Call { deadline, trail, .. } = call;
         let opening = self.issuer.open_session(entitlement, self.budget(deadline)?);
-        let session = self.timed(trail, |d| &mut d.role_session, opening).await.inspect_err(|denial| {
+        let session = self.timed(trail, |d| &mut d.role_session, pin!(opening)).await.inspect_err(|denial| {
             trail.note(|record| {
                 record.source_identity = entitlement.role().map(|_| source_identity(entitlement.principal().identity()));
                 record.aws_request_ids.sts.clone_from(&denial.aws_request_id);
@@ -347,7 +349,7 @@ where
 
         let asked_at = self.clock.now();
         let presigning = self.issuer.presign(entitlement, &session, self.budget(deadline)?);
-        let issued = self.timed(trail, |d| &mut d.presign, presigning).await.inspect_err(|denial| {
+        let issued = self.timed(trail, |d| &mut d.presign, pin!(presigning)).await.inspect_err(|denial| {
             trail.note(|record| {
                 record.aws_request_ids.sagemaker.clone_from(&denial.aws_request_id);
                 record.aws_request_ids.state = denial.state_request_id.as_deref().map(str::to_owned);
@@ -382,7 +384,7 @@ where
         let budget = self.budget(deadline)?;
         let enforces = self.posture.mode() == PostureMode::Enforce;
         let looking = self.issuer.inspect(entitlement, session, if enforces { budget } else { budget / 2 });
-        match self.timed(trail, |d| &mut d.posture, looking).await {
+        match self.timed(trail, |d| &mut d.posture, pin!(looking)).await {
             Ok(inspection) => {
                 trail.note(|record| record.aws_request_ids.posture.clone_from(&inspection.aws_request_ids));
                 self.posture.keep(door, &inspection, self.clock.now());
@@ -432,7 +434,7 @@ where
             return Err(Denial::new(Code::NotEntitled, FOREIGN_PROFILE));
         }
         let ensuring = self.issuer.ensure_profile(entitlement, provisioning, self.budget(deadline)?);
-        let ensured = self.timed(trail, |d| &mut d.provision, ensuring).await;
+        let ensured = self.timed(trail, |d| &mut d.provision, pin!(ensuring)).await;
         trail.note(|record| {
             record.source_identity.clone_from(&ensured.source_identity);
             record.aws_request_ids.provision.clone_from(&ensured.aws_request_ids);
@@ -459,11 +461,14 @@ where
     }
 
     /// Runs a step and writes down how long it took, whatever came of it.
+    ///
+    /// The step comes pinned: a call to AWS is a future of many kilobytes, and one that is passed by value is copied on its way into
+    /// each function that it goes through.
     async fn timed<T>(
         &self,
         trail: &Trail,
         slot: impl FnOnce(&mut crate::audit::Durations) -> &mut Option<f64>,
-        step: impl Future<Output = T>,
+        step: Pin<&mut (impl Future<Output = T> + Send)>,
     ) -> T {
         let begun = self.clock.monotonic();
         let result = step.await;
