@@ -258,6 +258,7 @@ class Parameters(unittest.TestCase):
         ("workload", {"NetworkMethod": "vpc"}, "VpcIds is empty"),
         ("workload", {"StsEndpointIds": ""}, "at least one VPC endpoint"),
         ("guardrails", {"IssuingRoleArns": ""}, "at least one ARN"),
+        ("guardrails", {"TrailLogGroupName": "trail*"}, "the name of a log group"),
         ("organization", {"EndpointIds": "*"}, "at least one VPC endpoint"),
         ("organization", {"IssuingRoleArns": "arn:aws:iam::*:role/latchkey-issuing"}, "without wildcards"),
         ("organization", {"DeployRoleArns": "arn:aws:iam::*:role/*"}, "of StackSets' roles alone"),
