@@ -72,3 +72,14 @@ fn read_issuers_text(arguments: &IssuersArgs) -> anyhow::Result<String> {
         (None, text) => text.clone().unwrap_or_default(),
     })
 }
+
+/// Asks on the terminal. What is not yes is no.
+fn confirmed(question: &str) -> anyhow::Result<bool> {
+    use std::io::Write as _;
+    // Standard output may be a pipe; the question is for the person.
+    write!(std::io::stderr(), "{question} [y/N] ")?;
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

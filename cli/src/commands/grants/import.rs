@@ -7,7 +7,7 @@ mod plan;
 mod write;
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, BufReader, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use super::{filter, report};
 use crate::args::ImportArgs;
 use crate::aws;
 use crate::change_log::ChangeLog;
-use crate::commands::{Usage, say};
+use crate::commands::{Usage, confirmed, say};
 use crate::grant_file::{Format, entries};
 
 /// How many differences people are shown; scripts get all of them.
@@ -67,7 +67,8 @@ pub(super) async fn run(args: &ImportArgs, json: bool) -> anyhow::Result<ExitCod
         );
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !confirmed(plan.differences())? {
+    let rows = plan.differences();
+    if !args.yes && !confirmed(&format!("Write {rows} {}?", if rows == 1 { "row" } else { "rows" }))? {
         report(json, &summary(&plan, "refused", 0), "nothing is written");
         return Ok(ExitCode::FAILURE);
     }
@@ -157,16 +158,6 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
 fn summary(plan: &Plan, done: &str, written: usize) -> Value {
     let [added, changed, unchanged] = plan.counts();
     json!({"done": done, "added": added, "changed": changed, "unchanged": unchanged, "written": written})
-}
-
-/// Asks on the terminal.
-fn confirmed(rows: usize) -> anyhow::Result<bool> {
-    // Standard output may be a pipe; the question is for the person.
-    write!(io::stderr(), "Write {rows} {}? [y/N] ", if rows == 1 { "row" } else { "rows" })?;
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// A bar for people; hidden where standard error is no terminal.
