@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
-use latchkey_domain::names::{AccountId, LandingName, TargetName};
+use latchkey_domain::names::{AccountId, LandingName, RoleArn, TargetName};
 use latchkey_domain::target::Kind;
 
 use crate::change_log::ChangeArgs;
@@ -40,7 +40,7 @@ pub enum Command {
     Grants(GrantsCommand),
     /// Suspend a subject, at once: it opens nothing and sees no targets, from the next request on
     #[command(
-        after_help = "Example:\n  latchkey suspend --issuer okta --subject 00u1a2b3 --note \"left the bank\"\n\nA URL that was handed out before opens for its seconds, and a session that it opened lives until its end."
+        after_help = "Example:\n  latchkey suspend --issuer okta --subject 00u1a2b3 --note \"left the bank\"\n\nA URL that was handed out before opens for its seconds, and a session that it opened lives until its end; `latchkey revoke` ends both."
     )]
     Suspend(SuspendArgs),
     /// Make a suspended subject active again
@@ -54,7 +54,35 @@ pub enum Command {
     /// Show what the broker would decide for a token, a request or a user, check by check, and make no URL
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Box<ExplainArgs>),
+    /// Cut the live sessions of one user, who is suspended first, or of everyone
+    #[command(after_help = REVOKE_HELP)]
+    Revoke(Box<RevokeArgs>),
 }
+
+const REVOKE_HELP: &str = "\
+An inline policy on the issuing role refuses every session that was opened before this moment; SageMaker asks the role's policies at \
+each request of a browser's session. A session that is opened later works, so the user is suspended first: `latchkey resume` is enough \
+to let in again, and --undo gives the old sessions back. What runs already in the user's apps, as the profile's execution role, is not \
+stopped by it.
+
+The roles are those that the subject's grants name (with --everyone, those of all grants), and LATCHKEY_ROLE_ARN. Each is in one \
+account, and needs credentials for that account: repeat the command there with --role-arn. It takes iam:ListRolePolicies, \
+GetRolePolicy, PutRolePolicy and DeleteRolePolicy on those roles, and on the table dynamodb:Query and UpdateItem (with --everyone and --list Scan).
+
+Examples:
+  A laptop is stolen: what would be done? Then do it
+    latchkey revoke --issuer okta --subject 00u1a2b3 --dry-run
+    latchkey revoke --issuer okta --subject 00u1a2b3
+  Everyone's sessions, from a script; everyone may open new ones
+    latchkey revoke --everyone --yes
+  The same user's in another account, with that account's credentials
+    latchkey revoke --issuer okta --subject 00u1a2b3 --no-suspend \\
+      --role-arn arn:aws:iam::444455556666:role/latchkey-issuing
+  What is revoked now? And take it back
+    latchkey revoke --list
+    latchkey revoke --undo --issuer okta --subject 00u1a2b3
+
+The exit code is 0 when all of it is done, 1 when any of it is not, 2 for usage.";
 
 const EXPLAIN_HELP: &str = "\
 The configuration is the broker's, from the same variables: docs/operations.md shows how to have it. It takes the right to read the \
@@ -361,6 +389,58 @@ impl ExplainArgs {
         let (issuer, subject) = self.issuer.clone().zip(self.subject.clone())?;
         Some(Identity { issuer, subject })
     }
+}
+
+/// Whose sessions are cut, and where.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("whose").required(true).args(["issuer", "everyone", "list"]))]
+pub struct RevokeArgs {
+    /// The table, which names the roles and keeps the suspension; AWS credentials and region come from the environment and profiles,
+    /// as for every AWS tool
+    #[arg(long, env = "LATCHKEY_TABLE", value_name = "NAME")]
+    pub table: Option<String>,
+    /// The issuer's id, as in LATCHKEY_ISSUERS; needs --subject
+    #[arg(long, requires = "subject", value_parser = parse_issuer, value_name = "ID")]
+    pub issuer: Option<IssuerId>,
+    /// The subject, exactly as the issuer writes it in the subject claim; needs --issuer
+    #[arg(long, requires = "issuer", value_parser = parse_subject, value_name = "SUBJECT")]
+    pub subject: Option<Subject>,
+    /// Cut everyone's sessions. Nobody is suspended
+    #[arg(long)]
+    pub everyone: bool,
+    /// Show the revocations that the roles have, and change nothing
+    #[arg(long, conflicts_with_all = ["undo", "dry_run", "no_suspend", "yes"])]
+    pub list: bool,
+    /// Only this issuing role, and not those of the table and LATCHKEY_ROLE_ARN; can be repeated
+    #[arg(long, value_parser = parse_role, value_name = "ARN")]
+    pub role_arn: Vec<RoleArn>,
+    /// Take a revocation back. A suspended subject stays suspended
+    #[arg(long)]
+    pub undo: bool,
+    /// Do not suspend the subject: the next click on the portal opens a new session
+    #[arg(long, conflicts_with_all = ["everyone", "undo"])]
+    pub no_suspend: bool,
+    /// Show what would be done, by looking at the table and the roles, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Who does it
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+impl RevokeArgs {
+    /// The user that is named, where one is.
+    pub fn subject(&self) -> Option<Identity> {
+        let (issuer, subject) = self.issuer.clone().zip(self.subject.clone())?;
+        Some(Identity { issuer, subject })
+    }
+}
+
+fn parse_role(text: &str) -> Result<RoleArn, String> {
+    RoleArn::new(text).map_err(|error| format!("a role is {error}"))
 }
 
 fn parse_landing(text: &str) -> Result<LandingName, String> {

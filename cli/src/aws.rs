@@ -1,7 +1,12 @@
 //! Clients for an operator's commands: credentials and region from wherever AWS tools have them.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
-use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_iam::config::{ProvideCredentials as _, SharedCredentialsProvider};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_admin::GrantAdmin;
@@ -49,8 +54,40 @@ fn transport() -> anyhow::Result<Transport> {
     Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
 }
 
+/// A deployment, and IAM, whose roles the service itself never touches.
+#[derive(Debug)]
+pub struct DeploymentAndIam {
+    /// The clients of what the broker uses.
+    pub clients: Clients,
+    /// What an IAM client is made from, with the SDK's standard retries and time limits: nobody's request is waiting.
+    pub iam: aws_sdk_iam::config::Builder,
+}
+
+/// A deployment and IAM, under credentials that are asked for once.
+///
+/// # Errors
+/// As for [`deployment`].
+pub async fn deployment_and_iam() -> anyhow::Result<DeploymentAndIam> {
+    let transport = transport()?;
+    let config = load(&transport).await;
+    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+    let credentials = provider.provide_credentials().await.context("the AWS credentials cannot be had")?;
+    let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+    let timeouts =
+        TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).operation_attempt_timeout(Duration::from_secs(10)).build();
+    let iam = aws_sdk_iam::config::Builder::from(&config).retry_config(RetryConfig::standard()).timeout_config(timeouts);
+    Ok(DeploymentAndIam { clients: clients_of(&config, transport)?, iam })
+}
+
+async fn load(transport: &Transport) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await
+}
+
 async fn clients(transport: Transport) -> anyhow::Result<Clients> {
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await;
+    clients_of(&load(&transport).await, transport)
+}
+
+fn clients_of(config: &SdkConfig, transport: Transport) -> anyhow::Result<Clients> {
     let region = config.region().map(ToString::to_string);
     let environment = Environment::read(|name| match name {
         // The region may come from a profile.

@@ -1,6 +1,6 @@
-//! The audit lines of changes to the table: who changed which row, when, and what it was before.
+//! The audit lines of changes: who changed which row of the table, or which policy of a role, when, and what it was before.
 //!
-//! One line of JSON for each row, `"event": "latchkey.change"`, as `docs/change.schema.json` has it: to standard error, or to
+//! One line of JSON for each of them, `"event": "latchkey.change"`, as `docs/change.schema.json` has it: to standard error, or to
 //! the end of a file. A log that cannot be opened stops a command before it changes anything.
 
 use std::fs::{File, OpenOptions};
@@ -12,11 +12,11 @@ use clap::Args;
 use latchkey_aws::grant_admin::Change;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::identity::Identity;
-use latchkey_domain::item::Item;
-use latchkey_domain::names::TargetName;
+use latchkey_domain::names::{RoleArn, TargetName};
 use serde::Serialize;
+use serde_json::Value;
 
-/// Who changes the table, and where that is written down.
+/// Who makes a change, and where that is written down.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeArgs {
     /// Who does it, for the row and for the audit line of the change
@@ -32,28 +32,52 @@ pub struct ChangeArgs {
 pub struct ChangeLog<'a> {
     command: &'static str,
     by: Option<&'a str>,
-    table: &'a str,
+    table: Option<&'a str>,
     file: Option<File>,
 }
 
-/// A line.
+/// A revocation written to a role, or deleted from it.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyChange<'a> {
+    /// Whose sessions the command is about; none for everyone's, and for what else is deleted on the way.
+    pub identity: Option<&'a Identity>,
+    /// The role.
+    pub role: &'a RoleArn,
+    /// The name of the inline policy.
+    pub policy_name: &'a str,
+    /// The policy as it was found; IAM does not tell what a write replaces. None where the role could not be read.
+    pub before: Option<Option<&'a Value>>,
+    /// The policy as it is; none where it is gone.
+    pub after: Option<&'a Value>,
+    /// IAM's id of the request.
+    pub aws_request_id: Option<&'a str>,
+}
+
+/// A line. What is changed is a row's attributes, or a policy's document.
 #[derive(Debug, Serialize)]
-struct ChangeRecord<'a> {
+struct ChangeRecord<'a, T> {
     event: &'static str,
     time: Timestamp,
     command: &'static str,
     change: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
-    table: &'a str,
-    issuer_id: &'a str,
-    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<&'a Item>,
+    role_arn: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<&'a Item>,
+    policy_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<&'a T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'a T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aws_request_id: Option<&'a str>,
     version: &'static str,
@@ -65,11 +89,19 @@ impl<'a> ChangeLog<'a> {
     /// # Errors
     /// The file cannot be opened for writing.
     pub fn open(command: &'static str, args: &'a ChangeArgs, table: &'a str) -> anyhow::Result<Self> {
+        Ok(Self { table: Some(table), ..Self::open_without_table(command, args)? })
+    }
+
+    /// Opens the log for a command that changes no row.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub fn open_without_table(command: &'static str, args: &'a ChangeArgs) -> anyhow::Result<Self> {
         let file = args.audit_log.as_ref().filter(|path| !path.as_os_str().is_empty()).map(|path| {
             let opened = OpenOptions::new().create(true).append(true).open(path);
             opened.with_context(|| format!("nothing is changed: the audit log {} cannot be opened", path.display()))
         });
-        Ok(Self { command, by: args.by.as_deref(), table, file: file.transpose()? })
+        Ok(Self { command, by: args.by.as_deref(), table: None, file: file.transpose()? })
     }
 
     /// Whether the lines go to standard error.
@@ -93,15 +125,50 @@ impl<'a> ChangeLog<'a> {
             },
             by: self.by,
             table: self.table,
-            issuer_id: identity.issuer.as_str(),
-            subject: identity.subject.as_str(),
+            issuer_id: Some(identity.issuer.as_str()),
+            subject: Some(identity.subject.as_str()),
             target: target.map(TargetName::as_str),
+            role_arn: None,
+            policy_name: None,
             before: change.before.as_ref().map(|row| &row.item),
             after: change.after.as_ref(),
             aws_request_id: change.aws_request_id.as_deref(),
             version: env!("CARGO_PKG_VERSION"),
         };
-        let mut line = serde_json::to_vec(&record)?;
+        self.write(&record)
+    }
+
+    /// Writes the line of a change to a role.
+    ///
+    /// # Errors
+    /// The line cannot be written; the change has been made.
+    pub fn record_policy(&self, at: Timestamp, change: PolicyChange<'_>) -> anyhow::Result<()> {
+        self.write(&ChangeRecord {
+            event: "latchkey.change",
+            time: at,
+            command: self.command,
+            change: match (change.before, change.after) {
+                (_, None) => "deleted",
+                (None, Some(_)) => "written",
+                (Some(None), Some(_)) => "created",
+                (Some(Some(_)), Some(_)) => "updated",
+            },
+            by: self.by,
+            table: None,
+            issuer_id: change.identity.map(|identity| identity.issuer.as_str()),
+            subject: change.identity.map(|identity| identity.subject.as_str()),
+            target: None,
+            role_arn: Some(change.role.as_str()),
+            policy_name: Some(change.policy_name),
+            before: change.before.flatten(),
+            after: change.after,
+            aws_request_id: change.aws_request_id,
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    fn write(&self, record: &impl Serialize) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         // In one piece: what is appended to a file in one write does not mix with another process's lines.
         let written = match &self.file {

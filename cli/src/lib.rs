@@ -10,6 +10,7 @@
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
 //! | [`grant_file`] | files of grants |
+//! | [`revocation`], [`issuing_roles`] | what cuts live sessions, and the roles that it is written to |
 
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
 #![recursion_limit = "256"]
@@ -26,3 +27,5 @@ pub mod gateway;
 pub mod grant_args;
 pub mod grant_file;
 pub mod http;
+pub mod issuing_roles;
+pub mod revocation;

@@ -1,4 +1,4 @@
-//! moto's DynamoDB: an engine that shares nothing with the embedded one.
+//! moto: a DynamoDB that shares nothing with the embedded engine, and IAM, of which it ignores what policies say.
 
 use std::process::Command;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Moto {
         Self { _process: process, url }
     }
 
-    /// The endpoint for DynamoDB.
+    /// The endpoint for each of its services.
     pub fn endpoint(&self) -> &str {
         &self.url
     }

@@ -1,7 +1,7 @@
 //! `latchkey grants`: who may open what.
 
 mod export;
-mod filter;
+pub(super) mod filter;
 mod import;
 mod list;
 mod put;

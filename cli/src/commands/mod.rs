@@ -6,6 +6,7 @@ pub mod event;
 pub mod explain;
 pub mod grants;
 pub mod keys;
+pub mod revoke;
 pub mod suspend;
 
 use std::io::Read as _;
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, cli.json).await,
         Command::Event(args) => event::run(args).await,
         Command::Explain(args) => explain::run(*args, cli.json).await,
+        Command::Revoke(args) => revoke::run(*args, cli.json).await,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::args::RowFilter;
 use crate::backoff::Backoff;
 
 /// Reads a page of the whole table, again and again while DynamoDB has too much to do.
-pub(super) async fn page(table: &GrantAdmin, from: Option<&Cursor>) -> Result<Page, AdminError> {
+pub(in crate::commands) async fn page(table: &GrantAdmin, from: Option<&Cursor>) -> Result<Page, AdminError> {
     let mut backoff = Backoff::default();
     loop {
         match table.list_all(from.cloned()).await {
