@@ -11,6 +11,7 @@ from world import (
     ACCOUNT,
     DEPLOYER,
     OPERATOR,
+    RESPONDER,
     DOMAIN,
     EXECUTION_ROLE,
     EXTERNAL_ID,
@@ -73,6 +74,7 @@ class Who:
     policies: tuple = ()  # (stack, role): attached, out of the templates
     everything: bool = False  # allowed everything by somebody, as administrators are
     only: tuple | None = None  # session policy: (actions, resource)
+    revoked: tuple = ()  # what `latchkey revoke` has written to the role: one, everyone
 
 
 def session(account, role, name):
@@ -119,6 +121,7 @@ WORKLOAD_PROVISIONER = Who(
 ADMIN = Who("an administrator", session(ACCOUNT, "admin", "mallory"), role_arn=role(ACCOUNT, "admin"), everything=True)
 DEPLOY = Who("the deployer", session(ACCOUNT, "deployer", "ci"), role_arn=DEPLOYER, everything=True)
 OPERATES = Who("an operator, who writes grants", session(ACCOUNT, "latchkey-operator", "olga"), role_arn=OPERATOR, everything=True)
+RESPONDS = Who("an operator, who cuts sessions", session(ACCOUNT, "latchkey-responder", "rosa"), role_arn=RESPONDER, everything=True)
 STACKSETS = Who("StackSets", session(ACCOUNT, "stacksets-exec-0123", "x"), role_arn=role(ACCOUNT, "stacksets-exec-0123"), everything=True)
 STRANGER = Who(
     "an administrator of a stranger's account",
@@ -229,6 +232,7 @@ def simulation(case, world):
     if who.role_arn:
         keys |= {"aws:PrincipalArn": who.role_arn, "aws:PrincipalAccount": who.account}
     identity = [{"name": f"{stack} {name} {policy}", "policy": document} for stack, name in who.policies for policy, document in world.identity(stack, name).items()]
+    identity += [{"name": f"latchkey-revoked {whose}", "policy": world.templates["revocation"][whose]} for whose in who.revoked]
     if who.everything:
         identity.append({"name": "everything", "policy": EVERYTHING})
     account = case.resource.split(":")[4] if case.resource.startswith("arn:") and case.resource.split(":")[4] else ACCOUNT
@@ -560,6 +564,57 @@ for opens, state, call, resource, door in WORKLOAD_KINDS:
     case(WORKLOAD, call, resource, INTERNET, REFUSED, "and nowhere else")
     case(WORKLOAD, opens, resource[:-1] + "9", SAGEMAKER_API, REFUSED, "one that is not listed there")
 
+# -- what a revocation cuts -------------------------------------------------------------------------------------------------
+
+
+def opened(when, by="okta.alice"):
+    """What IAM knows of a session: when it was opened, and for whom."""
+    return {"aws:TokenIssueTime": f"2026-01-31T{when}Z", "aws:SourceIdentity": by}
+
+
+def revoked(who, *whose):
+    names = {"one": "Alice's", "everyone": "everyone's"}
+    return dataclasses.replace(who, label=f"{who.label}, {' and '.join(names[one] for one in whose)} revoked", revoked=whose)
+
+
+BEFORE, AT_ONCE, AFTER = "11:59:59", "12:00:00", "12:00:01"
+BOBS = dataclasses.replace(
+    ALICES, label="Bob's session", principal=session(ACCOUNT, "latchkey-issuing", "okta.bob"), only=((OPEN_STUDIO, "sagemaker:DescribeUserProfile"), BOB)
+)
+CAROLS = f"{OTHERS}:user-profile/{WORKLOAD_DOMAIN}/alice"
+case = group("What a revocation cuts")
+for whose in ("one", "everyone"):
+    hers = revoked(ALICES, whose)
+    case(hers, OPEN_STUDIO, ALICE, STUDIO, REFUSED, "the browser that is open", keys=opened(BEFORE))
+    case(hers, OPEN_STUDIO, ALICE, SAGEMAKER_API, REFUSED, "a session that the broker still has makes no URL", keys=opened(BEFORE))
+    case(hers, "sagemaker:DescribeUserProfile", ALICE, SAGEMAKER_API, REFUSED, "and looks at nothing", keys=opened(BEFORE))
+    case(hers, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "a session of that very second is not older", keys=opened(AT_ONCE))
+    case(hers, OPEN_STUDIO, ALICE, SAGEMAKER_API, ALLOWED, "a new session makes URLs, once she may again", keys=opened(AFTER))
+    case(hers, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "and they open", keys=opened(AFTER))
+    case(hers, OPEN_STUDIO, ALICE, INTERNET, REFUSED, "where they open otherwise", keys=opened(AFTER))
+    case(revoked(ISSUER, whose), OPEN_NOTEBOOK, NOTEBOOK, NOTEBOOKS, REFUSED, "her notebook instance", keys=opened(BEFORE))
+    case(revoked(ISSUER, whose), OPEN_NOTEBOOK, NOTEBOOK, NOTEBOOKS, ALLOWED, "which a new session opens", keys=opened(AFTER))
+    case(revoked(CARELESS, whose), "s3:GetObject", "arn:aws:s3:::bucket/x", OPEN_STUDIO_ENDPOINT, REFUSED, "whatever else the role is given", keys=opened(BEFORE))
+    case(revoked(CARELESS, whose), "s3:GetObject", "arn:aws:s3:::bucket/x", OPEN_STUDIO_ENDPOINT, ALLOWED, "which is as bad as it was, afterwards", keys=opened(AFTER))
+    case(revoked(WORKLOAD, whose), OPEN_STUDIO, CAROLS, STUDIO, REFUSED, "on the other account's role", keys=opened(BEFORE))
+    case(revoked(WORKLOAD, whose), OPEN_STUDIO, CAROLS, STUDIO, ALLOWED, "and its new ones not", keys=opened(AFTER))
+    for kinds, opens, _, call, resource, door in KINDS:
+        case(revoked(kinds, whose), call, resource, door, REFUSED, "what goes on in a browser", keys=opened(BEFORE))
+        case(revoked(kinds, whose), opens, resource, SAGEMAKER_API, REFUSED, "and a new URL", keys=opened(BEFORE))
+        case(revoked(kinds, whose), call, resource, door, ALLOWED, "in a new session", keys=opened(AFTER))
+case(revoked(BOBS, "one"), OPEN_STUDIO, BOB, STUDIO, ALLOWED, "another user's session is not hers", keys=opened(BEFORE, "okta.bob"))
+case(revoked(BOBS, "one"), OPEN_STUDIO, BOB, SAGEMAKER_API, ALLOWED, "and makes URLs as before", keys=opened(BEFORE, "okta.bob"))
+case(revoked(BOBS, "everyone"), OPEN_STUDIO, BOB, STUDIO, REFUSED, "everyone's is his as well", keys=opened(BEFORE, "okta.bob"))
+case(revoked(BOBS, "everyone"), OPEN_STUDIO, BOB, SAGEMAKER_API, ALLOWED, "but for new ones", keys=opened(AFTER, "okta.bob"))
+case(revoked(ALICES, "one"), OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "a subject that differs in case is another", keys=opened(BEFORE, "okta.Alice"))
+case(revoked(ALICES, "one"), OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "one that begins alike, too", keys=opened(BEFORE, "okta.alice2"))
+case(revoked(ALICES, "one", "everyone"), OPEN_STUDIO, ALICE, STUDIO, REFUSED, "two revocations stand beside each other", keys=opened(BEFORE))
+case(revoked(BOBS, "one", "everyone"), OPEN_STUDIO, BOB, STUDIO, REFUSED, "each cuts what it cuts", keys=opened(BEFORE, "okta.bob"))
+case(revoked(ISSUER, "one"), OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "with the scope role no session says whose it is: hers cannot be cut", keys=opened(BEFORE, None))
+case(revoked(ISSUER, "everyone"), OPEN_STUDIO, ALICE, STUDIO, REFUSED, "everyone's can", keys=opened(BEFORE, None))
+case(ALICES, OPEN_STUDIO, ALICE, STUDIO, ALLOWED, "taken back, an older session works again", keys=opened(BEFORE))
+case(BOBS, OPEN_STUDIO, BOB, STUDIO, ALLOWED, "and so does anybody's", keys=opened(BEFORE, "okta.bob"))
+
 # -- first login -----------------------------------------------------------------------------------------------------------
 
 
@@ -718,6 +773,17 @@ case(ADMIN, "iam:PutRolePolicy", role(ACCOUNT, "latchkey-jwks-refresher"), CONSO
 case(ADMIN, "iam:PutRolePolicy", PROVISIONING, CONSOLE, REFUSED, "and the provisioning role")
 case(ADMIN, "iam:CreateRole", PROVISIONING, CONSOLE, REFUSED, "a role of that name may mark profiles")
 case(DEPLOY, "iam:PutRolePolicy", ISSUING, CONSOLE, ALLOWED, "but for the deployer")
+case(RESPONDS, "iam:PutRolePolicy", ISSUING, CONSOLE, ALLOWED, "and for those who cut sessions")
+case(RESPONDS, "iam:DeleteRolePolicy", ISSUING, CONSOLE, ALLOWED, "and take that back")
+case(RESPONDS, "iam:PutRolePolicy", BROKER_ROLE, CONSOLE, REFUSED, "who change no other role")
+case(RESPONDS, "iam:PutRolePolicy", PROVISIONING, CONSOLE, REFUSED, "nor that which makes profiles")
+case(RESPONDS, "iam:DeleteRolePolicy", role(ACCOUNT, "latchkey-jwks-refresher"), CONSOLE, REFUSED, "nor the refresher's")
+case(RESPONDS, "iam:AttachRolePolicy", ISSUING, CONSOLE, REFUSED, "and attach nothing to the issuing role")
+case(RESPONDS, "iam:UpdateAssumeRolePolicy", ISSUING, CONSOLE, REFUSED, "nor say who takes it on")
+case(RESPONDS, OPEN_STUDIO, ALICE, CONSOLE, REFUSED, "nor open anything")
+case(RESPONDS, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "nor write grants, unless they are operators as well", keys={"dynamodb:LeadingKeys": ["SUBJECT#okta#mallory"]})
+case(ADMIN, "iam:DeleteRolePolicy", ISSUING, CONSOLE, REFUSED, "nobody else takes a revocation back")
+case(OPERATES, "iam:PutRolePolicy", ISSUING, CONSOLE, REFUSED, "whoever writes grants writes no policies")
 case(ADMIN, "lambda:InvokeFunction", FUNCTION, CONSOLE, REFUSED, "whoever invokes it by hand could say what requestContext says")
 case(ADMIN, "lambda:UpdateFunctionCode", FUNCTION, CONSOLE, REFUSED, "whoever changes its code is the function")
 case(ADMIN, "lambda:CreateFunctionUrlConfig", FUNCTION, CONSOLE, REFUSED, "a Function URL would be a second door", unknown=("lambda:FunctionUrlAuthType",))

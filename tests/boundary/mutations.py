@@ -578,6 +578,65 @@ def _(t):
     del statement(t, "guardrails", "TopicPolicy", "OurRules")["Condition"]
 
 
+def condition(templates, whose):
+    return templates["revocation"][whose]["Statement"][0]["Condition"]
+
+
+@mutation("revocation: one user's cuts everybody")
+def _(t):
+    del condition(t, "one")["StringEquals"]
+
+
+@mutation("revocation: of users whose names differ in case")
+def _(t):
+    rename(condition(t, "one"), "StringEquals", "StringEqualsIgnoreCase")
+
+
+@mutation("revocation: of users whose names begin alike")
+def _(t):
+    condition(t, "one")["StringLike"] = {"aws:SourceIdentity": condition(t, "one").pop("StringEquals")["aws:SourceIdentity"] + "*"}
+
+
+@mutation("revocation: one user's cuts sessions that say nobody's name (StringEqualsIfExists)")
+def _(t):
+    rename(condition(t, "one"), "StringEquals", "StringEqualsIfExists")
+
+
+@mutation("revocation: a user's new sessions as well")
+def _(t):
+    del condition(t, "one")["DateLessThan"]
+
+
+@mutation("revocation: everyone's new sessions as well")
+def _(t):
+    del t["revocation"]["everyone"]["Statement"][0]["Condition"]
+
+
+@mutation("revocation: the new sessions and not the old ones")
+def _(t):
+    rename(condition(t, "everyone"), "DateLessThan", "DateGreaterThanEquals")
+
+
+@mutation("revocation: no new URLs, and the browser goes on in MLflow")
+def _(t):
+    t["revocation"]["one"]["Statement"][0]["Action"] = "sagemaker:CreatePresigned*"
+
+
+@mutation("revocation: of SageMaker alone")
+def _(t):
+    t["revocation"]["everyone"]["Statement"][0]["Action"] = ["sagemaker:*", "sagemaker-mlflow:*"]
+
+
+@mutation("organisation: those who cut sessions change every role")
+def _(t):
+    statement(t, "organization", "TablePolicy", "PoliciesStay")["Condition"] = statement(t, "organization", "TablePolicy", "SessionsCutByTheseAlone")["Condition"]
+
+
+@mutation("organisation: nobody but the deployer cuts sessions")
+def _(t):
+    statement(t, "organization", "TablePolicy", "SessionsCutByTheseAlone")["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": {"Ref": "DeployRoleArns"}}}
+
+
 # Statements whose loss no case can show, with the reason.
 UNDECIDED = {
     ("broker", "Key", "Logs"): "the simulator has no keys of an encryption context",

@@ -263,6 +263,7 @@ class Parameters(unittest.TestCase):
         ("organization", {"IssuingRoleArns": "arn:aws:iam::*:role/latchkey-issuing"}, "without wildcards"),
         ("organization", {"DeployRoleArns": "arn:aws:iam::*:role/*"}, "of StackSets' roles alone"),
         ("organization", {"GrantRoleArns": "arn:aws:iam::*:role/x"}, "without wildcards"),
+        ("organization", {"RevokeRoleArns": "arn:aws:iam::*:role/x"}, "without wildcards"),
         ("organization", {"NotebookSubnetIds": ""}, "at least one subnet"),
         ("organization", {"NotebookInstanceTypes": "*"}, "a list of instance types"),
     ]
@@ -278,6 +279,14 @@ class Parameters(unittest.TestCase):
                 with self.assertRaises(TemplateError) as refused:
                     Stack(cloudformation.load(name), self.GOOD[name]() | bad, facts=world.FACTS)
                 self.assertIn(why, str(refused.exception))
+
+    def test_without_roles_for_it_only_the_deployers_cut_sessions(self):
+        for given, cut in [("", [world.DEPLOYER]), (world.RESPONDER, [world.DEPLOYER, world.RESPONDER])]:
+            with self.subTest(RevokeRoleArns=given):
+                stack = Stack(cloudformation.load("organization"), self.GOOD["organization"]() | {"RevokeRoleArns": given}, facts=world.FACTS)
+                statements = stack.resources["TablePolicy"]["Properties"]["Content"]["Statement"]
+                [condition] = [one["Condition"] for one in statements if one["Sid"] == "SessionsCutByTheseAlone"]
+                self.assertEqual(condition, {"ArnNotLike": {"aws:PrincipalArn": cut}})
 
     def test_public_subnets_are_refused(self):
         for name in ("broker", "network"):

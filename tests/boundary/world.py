@@ -1,6 +1,7 @@
 """A bank's deployment: every template with parameters, each fed by the outputs of the one before it, and who may ask for what.
 
-The policies come out of the templates, as SAM and CloudFormation would resolve them; nothing of a policy is written down here.
+The policies come out of the templates, as SAM and CloudFormation would resolve them; nothing of a policy is written down here. Those
+by which `latchkey revoke` cuts sessions stand in revocation.json, which a test of the command holds to what it writes.
 """
 
 import copy
@@ -36,6 +37,7 @@ EXTERNAL_ID = "external-id-of-the-broker"
 WORKLOAD_EXTERNAL_ID = "external-id-of-the-workload"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/deployer"
 OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/latchkey-operator"
+RESPONDER = f"arn:aws:iam::{ACCOUNT}:role/latchkey-responder"
 
 FACTS = {("AWS::EC2::VPC::Id", "DefaultVpc"): ["false"], ("AWS::EC2::Subnet::Id", "VpcId"): [VPC, VPC]}
 
@@ -82,11 +84,17 @@ WORKLOAD = {
 ENDPOINTS = [f"{service}EndpointIds" for service in ("ExecuteApi", "SageMakerApi", "Studio", "Notebook", "App", "Sts", "DynamoDb")]
 
 
+@functools.cache
+def revocations():
+    """What `latchkey revoke` writes to an issuing role: for okta's alice, and for everyone, at noon."""
+    return json.loads(pathlib.Path(__file__).with_name("revocation.json").read_text())
+
+
 class World:
     """The deployment. `change` is applied to a copy of the templates first: that is how mutations are made."""
 
     def __init__(self, method="endpoint", change=None):
-        templates = {name: cloudformation.load(name) for name in cloudformation.TEMPLATES}
+        templates = {name: cloudformation.load(name) for name in cloudformation.TEMPLATES} | {"revocation": revocations()}
         if change:
             templates = copy.deepcopy(templates)
             change(templates)
@@ -113,6 +121,7 @@ class World:
                 "IssuingRoleArns": issuing,
                 "DeployRoleArns": f"{DEPLOYER},arn:aws:iam::*:role/stacksets-exec-*",
                 "GrantRoleArns": OPERATOR,
+                "RevokeRoleArns": RESPONDER,
                 "ApiId": "a1b2c3d4e5",
                 "EndpointIds": ",".join(endpoints[name] for name in ("SageMakerApiEndpointIds", "StudioEndpointIds", "NotebookEndpointIds", "AppEndpointIds")),
                 "AddressRanges": tied["AddressRanges"],
