@@ -192,6 +192,8 @@ fn sessions_are_kept_apart_and_until_five_minutes_before_their_end() {
     assert_eq!(keys, [0, 0, 1, 2, 0, 3].map(|n| format!("canary-token-{n}")));
 }
 
+/// `latchkey revoke` cuts sessions that environments keep in memory. Once its user may again, none of them stands in the way: the
+/// broker cannot know when it was cut, and finds out by one refusal.
 #[test]
 fn a_session_that_sagemaker_refuses_is_opened_anew_next_time() {
     for code in ["AccessDeniedException", "ExpiredTokenException"] {
