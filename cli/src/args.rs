@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -54,6 +55,9 @@ pub enum Command {
     /// Show what the broker would decide for a token, a request or a user, check by check, and make no URL
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Box<ExplainArgs>),
+    /// Look at a deployment as it is, and say what of it is open, broken or weak, and what to do
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
     /// Cut the live sessions of one user, who is suspended first, or of everyone
     #[command(after_help = REVOKE_HELP)]
     Revoke(Box<RevokeArgs>),
@@ -84,6 +88,18 @@ Examples:
 
 The exit code is 0 when all of it is done, 1 when any of it is not, 2 for usage.";
 
+const DOCTOR_HELP: &str = "\
+It reads, and changes nothing. The credentials are those that AWS tools have, and AWS_REGION is the deployment's region; \
+docs/operations.md has the rights that it takes, and every check. Names are asked of this machine's name server: run it within the \
+network, where the portal and the browsers are.
+
+Examples:
+  latchkey doctor
+  latchkey doctor --name latchkey-test --dns 10.20.0.2
+  latchkey doctor --json | jq '.findings[] | select(.outcome == \"fault\")'
+
+The exit code is 0 when everything is sound or merely weak, 1 when there is a fault or something could not be looked at, 2 for usage.";
+
 const EXPLAIN_HELP: &str = "\
 The configuration is the broker's, from the same variables: docs/operations.md shows how to have it. It takes the right to read the \
 table (dynamodb:GetItem, BatchGetItem, Query), and writes nothing; neither STS nor SageMaker is called.
@@ -104,7 +120,7 @@ The exit code is 0 when the broker would allow it, 1 when it would not or that c
 /// How `dev` runs.
 #[derive(Debug, Clone, Args)]
 pub struct DevArgs {
-    /// The port of the API; the issuer, AWS and the table take the three that follow. 0 takes any free ones
+    /// The port of the API; the issuer, AWS, the table and DNS take the four that follow. 0 takes any free ones
     #[arg(long, default_value_t = 8787)]
     pub port: u16,
     /// Keep the table in this folder instead of in memory
@@ -114,6 +130,23 @@ pub struct DevArgs {
     /// `set -a; . FILE; set +a` takes it on
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+}
+
+/// Which deployment is looked at, and from where.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// The deployment's name: the template's parameter `Name`
+    #[arg(long, default_value = "latchkey", value_name = "NAME")]
+    pub name: String,
+    /// The name server that is asked, as 10.20.0.2 or 10.20.0.2:53; without it this machine's
+    #[arg(long, env = "LATCHKEY_DNS", value_name = "ADDRESS", value_parser = name_server)]
+    pub dns: Option<SocketAddr>,
+}
+
+/// An address, with or without a port: DNS has 53.
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse().or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)));
+    address.map_err(|_| "is not an address, as 10.20.0.2 or 10.20.0.2:53".to_owned())
 }
 
 /// What `demo` shows.

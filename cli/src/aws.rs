@@ -54,6 +54,30 @@ fn transport() -> anyhow::Result<Transport> {
     Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
 }
 
+/// What an operator works with: credentials, asked for once, and what is made from them.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The clients of what the broker uses.
+    pub clients: Clients,
+    /// What clients of services that the broker does not touch are made from.
+    pub config: SdkConfig,
+    /// The way to what is not AWS.
+    pub transport: Transport,
+}
+
+/// All that an operator works with.
+///
+/// # Errors
+/// As for [`deployment`].
+pub async fn surroundings() -> anyhow::Result<Surroundings> {
+    let transport = transport()?;
+    let config = load(&transport).await;
+    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+    let credentials = provider.provide_credentials().await.context("the AWS credentials cannot be had")?;
+    let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+    Ok(Surroundings { clients: clients_of(&config, transport.clone())?, config, transport })
+}
+
 /// A deployment, and IAM, whose roles the service itself never touches.
 #[derive(Debug)]
 pub struct DeploymentAndIam {
@@ -68,15 +92,11 @@ pub struct DeploymentAndIam {
 /// # Errors
 /// As for [`deployment`].
 pub async fn deployment_and_iam() -> anyhow::Result<DeploymentAndIam> {
-    let transport = transport()?;
-    let config = load(&transport).await;
-    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
-    let credentials = provider.provide_credentials().await.context("the AWS credentials cannot be had")?;
-    let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
+    let Surroundings { clients, config, .. } = surroundings().await?;
     let timeouts =
         TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).operation_attempt_timeout(Duration::from_secs(10)).build();
     let iam = aws_sdk_iam::config::Builder::from(&config).retry_config(RetryConfig::standard()).timeout_config(timeouts);
-    Ok(DeploymentAndIam { clients: clients_of(&config, transport)?, iam })
+    Ok(DeploymentAndIam { clients, iam })
 }
 
 async fn load(transport: &Transport) -> SdkConfig {

@@ -29,7 +29,7 @@ pub const ACCOUNT: &str = "111122223333";
 /// How the embedded service runs.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// The API's port; the stand-ins take the three that follow. 0 takes any free ones.
+    /// The API's port; the stand-ins take the four that follow. 0 takes any free ones.
     pub port: u16,
     /// Where the table is kept; none keeps it in memory.
     pub data_dir: Option<PathBuf>,
@@ -95,7 +95,7 @@ impl Embedded {
             TcpListener::bind(("127.0.0.1", options.port)).await.with_context(|| format!("port {} cannot be used", options.port))?;
         let address = listener.local_addr()?;
         let next = |offset: u16| if options.port == 0 { 0 } else { options.port.saturating_add(offset) };
-        let ports = Ports { idp: next(1), aws: next(2), table: next(3) };
+        let ports = Ports { idp: next(1), aws: next(2), table: next(3), dns: next(4) };
         let stack = Stack::start(StackOptions { ports, data_dir: options.data_dir.clone(), ..StackOptions::default() }).await?;
         let variables: HashMap<String, String> = stack.env().into_iter().collect();
         let variable = |name: &str| variables.get(name).cloned();

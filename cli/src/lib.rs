@@ -5,7 +5,10 @@
 //! | [`args`] | the command line |
 //! | [`backoff`] | calls that are repeated while DynamoDB has too much to do |
 //! | [`change_log`] | the audit lines of changes |
+//! | [`cloud`] | the resources of a deployment, as AWS describes them |
 //! | [`commands`] | one module for each command |
+//! | [`dns`] | names, asked of name servers |
+//! | [`doctor`] | what of a deployment is not as it has to be |
 //! | [`embedded`] | the broker over the stand-ins |
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
@@ -19,7 +22,10 @@ pub mod args;
 pub mod aws;
 pub mod backoff;
 pub mod change_log;
+pub mod cloud;
 pub mod commands;
+pub mod dns;
+pub mod doctor;
 pub mod embedded;
 pub mod event;
 pub mod explain;

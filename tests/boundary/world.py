@@ -84,6 +84,10 @@ WORKLOAD = {
 ENDPOINTS = [f"{service}EndpointIds" for service in ("ExecuteApi", "SageMakerApi", "Studio", "Notebook", "App", "Sts", "DynamoDb")]
 
 
+# The policy of an endpoint that was given none.
+EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+
+
 @functools.cache
 def revocations():
     """What `latchkey revoke` writes to an issuing role: for okta's alice, and for everyone, at noon."""
@@ -153,9 +157,8 @@ class World:
 
     def endpoint_policies(self):
         """Of each endpoint, by its id. One without a policy of its own lets everything through, as AWS has it."""
-        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
         return {
-            self.network.reference(name): properties.get("PolicyDocument", everything)
+            self.network.reference(name): properties.get("PolicyDocument", EVERYTHING)
             for name, properties in self.network.of_type("AWS::EC2::VPCEndpoint").items()
         }
 

@@ -30,6 +30,9 @@ fn each_room_knows_only_what_it_may() {
     let walls: &[(&str, &[&str])] = &[
         ("aws-sdk-", &["latchkey-aws"]),
         ("aws-sdk-iam", &["latchkey"]),
+        ("aws-sdk-cloudcontrol", &["latchkey"]),
+        ("hickory-resolver", &["latchkey"]),
+        ("hickory-proto", &["latchkey-standin"]),
         ("aws-smithy-", &["latchkey-aws", "latchkey-transport"]),
         ("aws-config", &["latchkey"]),
         ("jsonwebtoken", &["latchkey-oidc"]),

@@ -17,7 +17,7 @@ use crate::embedded::{Embedded, Options};
 pub async fn run(args: DevArgs, json: bool) -> anyhow::Result<ExitCode> {
     let options = Options { port: args.port, data_dir: args.data_dir.clone(), print_decisions: true };
     let embedded = Embedded::start(options).await?;
-    let environment = embedded.stack.env();
+    let environment = [embedded.stack.env(), embedded.stack.operator_env()].concat();
     if let Some(path) = &args.env_file {
         let lines = environment.iter().fold(String::new(), |mut lines, (name, value)| {
             let _ = writeln!(lines, "{name}='{value}'");

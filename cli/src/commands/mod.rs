@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod event;
 pub mod explain;
 pub mod grants;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, cli.json).await,
         Command::Event(args) => event::run(args).await,
         Command::Explain(args) => explain::run(*args, cli.json).await,
+        Command::Doctor(args) => doctor::run(args, cli.json).await,
         Command::Revoke(args) => revoke::run(*args, cli.json).await,
     }
 }

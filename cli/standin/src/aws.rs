@@ -1,4 +1,4 @@
-//! STS and SageMaker on one loopback port, told apart by what a request's signature is scoped to, and the pages that
+//! STS, SageMaker and Cloud Control on one loopback port, told apart by what a request's signature is scoped to, and the pages that
 //! presigned URLs open, each at an address of its own below `localhost`.
 //!
 //! The stand-in is strict. It verifies every signature ([`crate::sigv4`]), holds members to the bounds and patterns of AWS's
@@ -8,7 +8,9 @@
 //! One deliberate difference: a URL opens once. AWS documents single use for MLflow's URLs, not for the others, so nothing
 //! may rely on re-use, and nothing may rely on its absence either.
 
+mod cloudcontrol;
 mod error;
+mod members;
 mod pages;
 pub mod policy;
 mod sagemaker;
@@ -30,7 +32,7 @@ use latchkey_domain::names::{AccountId, Region, RoleArn};
 
 pub use self::world::{
     AuthMode, Caller, Credentials, Domain, ImdsVersion, MlflowApp, MlflowAppStatus, NetworkAccess, NotebookInstance, NotebookStatus,
-    PartnerApp, PartnerAppStatus, Role, SourceIdentity, Status, TrackingServer, TrackingServerStatus, UserProfile, World,
+    PartnerApp, PartnerAppStatus, Resource, Role, SourceIdentity, Status, TrackingServer, TrackingServerStatus, UserProfile, World,
 };
 
 use self::error::{AwsError, Protocol, REQUEST_ID};
@@ -286,8 +288,8 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
     };
     let signed = Signed::parse(&parts.headers);
     let protocol = protocol(&wire, signed.as_ref().ok());
-    let action = address.as_ref().map_or_else(|| action(&wire, protocol), |address| address.action().to_owned());
     let scoped = |part: fn(&Signed) -> &str| signed.as_ref().map(part).unwrap_or_default().to_owned();
+    let action = address.as_ref().map_or_else(|| action(&wire, protocol, &scoped(Signed::service)), |address| address.action().to_owned());
     let number = lock(&state.captured).push(Captured {
         number: 0,
         at: state.clock.now(),
@@ -334,7 +336,7 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
 
 fn protocol(wire: &Request<'_>, signed: Option<&Signed>) -> Protocol {
     match signed.map(Signed::service) {
-        Some("sagemaker") => Protocol::Json,
+        Some("sagemaker" | cloudcontrol::SERVICE) => Protocol::Json,
         Some("sts") => Protocol::Query,
         Some(_) | None if wire.headers.contains_key(sagemaker::TARGET) => Protocol::Json,
         Some(_) | None => Protocol::Query,
@@ -342,9 +344,10 @@ fn protocol(wire: &Request<'_>, signed: Option<&Signed>) -> Protocol {
 }
 
 /// The call that a request names; empty where it names none.
-fn action(wire: &Request<'_>, protocol: Protocol) -> String {
+fn action(wire: &Request<'_>, protocol: Protocol, service: &str) -> String {
     match protocol {
         Protocol::Query => sts::action(wire),
+        Protocol::Json if service == cloudcontrol::SERVICE => cloudcontrol::action(wire),
         Protocol::Json => sagemaker::action(wire),
     }
 }
@@ -360,8 +363,8 @@ async fn call(
 ) -> Result<Answer, AwsError> {
     let signed = signed.map_err(|error| AwsError::signature(protocol, &error))?;
     let misplaced = |what: &str| AwsError::signature(protocol, &SignatureError::WrongScope(what.to_owned()));
-    if !matches!(signed.service(), "sts" | "sagemaker") {
-        return Err(misplaced("Credential should be scoped to correct service: 'sts' or 'sagemaker'."));
+    if !matches!(signed.service(), "sts" | "sagemaker" | cloudcontrol::SERVICE) {
+        return Err(misplaced("Credential should be scoped to correct service: 'sts', 'sagemaker' or 'cloudcontrolapi'."));
     }
     let region = Region::new(signed.region()).map_err(|_| misplaced("Credential should be scoped to a valid region."))?;
     let identity = authenticate(state, wire, &signed, protocol)?;
@@ -377,6 +380,7 @@ async fn call(
     let call = Call { state, identity: &identity, region: &region, now: state.clock.now(), request_id, foreign_url };
     match protocol {
         Protocol::Query => sts::answer(&call, wire),
+        Protocol::Json if signed.service() == cloudcontrol::SERVICE => cloudcontrol::answer(&call, wire),
         Protocol::Json => sagemaker::answer(&call, wire),
     }
 }

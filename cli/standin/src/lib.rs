@@ -12,6 +12,7 @@
 mod answer;
 pub mod aws;
 pub mod captured;
+pub mod dns;
 pub mod fault;
 mod html;
 pub mod idp;

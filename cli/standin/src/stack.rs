@@ -14,6 +14,7 @@ use serde_json::json;
 pub use self::demo::DemoUser;
 
 use crate::aws::{Aws, Credentials};
+use crate::dns::Dns;
 use crate::idp::{Idp, IdpError, IdpOptions, User};
 use crate::random::NoRandomness;
 use crate::relay::Relay;
@@ -30,6 +31,9 @@ pub const TABLE: &str = "latchkey";
 /// The VPC endpoint through which requests are to come.
 pub const VPC_ENDPOINT_ID: &str = "vpce-0dev";
 
+/// The name of the deployed function.
+const FUNCTION: &str = "latchkey-broker";
+
 /// Where the stand-ins listen on 127.0.0.1; 0 is any free port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ports {
@@ -39,6 +43,8 @@ pub struct Ports {
     pub aws: u16,
     /// DynamoDB.
     pub table: u16,
+    /// The DNS server.
+    pub dns: u16,
 }
 
 /// How the stack is set up.
@@ -86,6 +92,12 @@ pub enum StackError {
     /// A name of the demo's is not legal: a mistake in the stand-in.
     #[error("the demo has a name that is not legal: {0}")]
     Name(#[from] InvalidName),
+    /// The deployment's description cannot be read: a mistake in the stand-in.
+    #[error("the demo's deployment cannot be read: {0}")]
+    Deployment(#[from] serde_json::Error),
+    /// The DNS server did not start.
+    #[error("the DNS stand-in cannot listen: {0}")]
+    Dns(#[source] std::io::Error),
     /// An identity of the demo's is not legal: a mistake in the stand-in.
     #[error("the demo has an identity that is not legal: {0}")]
     Identity(#[from] InvalidIdentity),
@@ -103,6 +115,8 @@ pub struct Stack {
     pub aws: Aws,
     /// The table's engine. It is empty: not even the table is there.
     pub table: Table,
+    /// The corporate network's DNS server.
+    pub dns: Dns,
     /// What is in front of the table's engine, if it was asked for.
     pub table_relay: Option<Relay>,
     users: Vec<DemoUser>,
@@ -127,6 +141,7 @@ impl Stack {
             None
         };
         let aws = Aws::start(options.ports.aws, demo.world, Arc::clone(&options.clock)).await.map_err(StackError::Aws)?;
+        let dns = Dns::start(options.ports.dns).await.map_err(StackError::Dns)?;
         let idp = IdpOptions {
             port: options.ports.idp,
             audience: AUDIENCE.to_owned(),
@@ -136,17 +151,32 @@ impl Stack {
         };
         let idp = Idp::start(idp, options.clock).await?;
         let issuer_id = IssuerId::new(ISSUER_ID)?;
-        Ok(Self {
+        let stack = Self {
             idp,
             aws,
             table,
+            dns,
             table_relay,
             users: demo.users,
             credentials: demo.function,
             issuer_id,
             role_arn: demo.issuing_role,
             provision_role_arn: demo.provisioning_role,
-        })
+        };
+        stack.configure_the_function();
+        Ok(stack)
+    }
+
+    /// The deployed function has the variables that the one here runs with. Endpoints are not among them: in a VPC they are AWS's own.
+    fn configure_the_function(&self) {
+        let ours = self.env().into_iter().filter(|(name, _)| name.starts_with("LATCHKEY_"));
+        self.aws.change(|world| {
+            if let Some(function) = world.properties("AWS::Lambda::Function", FUNCTION) {
+                for (name, value) in ours {
+                    function["Environment"]["Variables"][name] = value.into();
+                }
+            }
+        });
     }
 
     /// The demo's users, with what the table should say about each. The stack writes none of it.
@@ -206,9 +236,18 @@ impl Stack {
         .collect()
     }
 
+    /// What an operator's commands need besides, to look at the deployment.
+    pub fn operator_env(&self) -> Vec<(String, String)> {
+        [("AWS_ENDPOINT_URL_CLOUDCONTROL", self.aws.endpoint()), ("LATCHKEY_DNS", self.dns.address().to_string())]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
     /// Stops all of it, and returns once nothing is left running.
     pub async fn shutdown(self) {
-        let Self { idp, aws, table, table_relay, .. } = self;
+        let Self { idp, aws, table, dns, table_relay, .. } = self;
+        drop(dns);
         let relay = async {
             if let Some(relay) = table_relay {
                 relay.shutdown().await;

@@ -1,9 +1,10 @@
 //! The transport as the fetcher of issuers' key sets.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use aws_smithy_types::body::SdkBody;
-use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, DATE, USER_AGENT};
 use http::uri::Scheme;
 use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::BodyExt as _;
@@ -26,6 +27,19 @@ impl Fetch for Transport {
         };
         // One limit over everything, so that a server cannot draw it out by sending a byte at a time.
         tokio::time::timeout(limits.timeout, fetching).await.unwrap_or(Err(FetchError::Timeout))
+    }
+}
+
+impl Transport {
+    /// What a server's clock says, as it stands in `Date` (RFC 9110, section 6.6.1), whatever else it answers.
+    ///
+    /// # Errors
+    /// There is no answer within the time, or none with a `Date`.
+    pub async fn date(&self, url: &str, within: Duration) -> Result<String, FetchError> {
+        let asking = self.send(request(url)?, None, None);
+        let response = tokio::time::timeout(within, asking).await.map_err(|_| FetchError::Timeout)?.map_err(fetch_error)?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        date.map(str::to_owned).ok_or(FetchError::Body)
     }
 }
 

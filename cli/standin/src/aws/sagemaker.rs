@@ -13,15 +13,14 @@ mod describe_notebook_instance;
 mod describe_partner_app;
 mod describe_user_profile;
 mod list_tags;
-mod members;
 mod presign;
 
 use http::header;
 use serde_json::Value;
 
-use self::members::Members;
 use super::Call;
 use super::error::AwsError;
+use super::members::Members;
 use crate::answer::Answer;
 use crate::sigv4::Request;
 

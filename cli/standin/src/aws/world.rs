@@ -1,11 +1,13 @@
 //! What there is in the stand-in's AWS: callers, roles, and what can be opened.
 
+mod deployment;
 mod domain;
 mod doors;
 
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::names::{AccountId, ExternalId, Region, RoleArn};
 
+pub use self::deployment::Resource;
 pub use self::domain::{AuthMode, Domain, NetworkAccess, Status, UserProfile};
 pub use self::doors::{
     ImdsVersion, MlflowApp, MlflowAppStatus, NotebookInstance, NotebookStatus, PartnerApp, PartnerAppStatus, TrackingServer,
@@ -33,6 +35,8 @@ pub struct World {
     pub mlflow_apps: Vec<MlflowApp>,
     /// Partner AI Apps, in any account and region.
     pub partner_apps: Vec<PartnerApp>,
+    /// What a deployment consists of, in the caller's account and region. Nothing of it is enforced: it is there to be looked at.
+    pub deployment: Vec<Resource>,
 }
 
 /// A key, its secret, and the session token that goes with it where there is one.
@@ -114,6 +118,12 @@ pub enum SourceIdentity {
 }
 
 impl World {
+    /// The properties of a resource of the deployment, to be changed.
+    pub fn properties(&mut self, type_name: &str, identifier: &str) -> Option<&mut serde_json::Value> {
+        let is_it = |resource: &&mut Resource| resource.type_name == type_name && resource.identifier == identifier;
+        self.deployment.iter_mut().find(is_it).map(|resource| &mut resource.properties)
+    }
+
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.arn.as_str() == arn)
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use super::presign::{self, Lifetimes};
 use crate::aws::error::{AwsError, PARTNER_APP_ARN, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{self, Door, PARTNER_APP};
 use crate::aws::world::PartnerAppStatus;
 use crate::aws::{Call, lock};

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use super::presign::{self, Lifetimes};
 use crate::aws::error::{AwsError, DOMAIN_ID, ENTITY_NAME, Pattern, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{Door, Fact, STUDIO};
 use crate::aws::world::{AuthMode, Status};
 use crate::aws::{Call, lock};

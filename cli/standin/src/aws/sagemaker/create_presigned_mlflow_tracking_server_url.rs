@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use super::presign::{self, Lifetimes};
 use crate::aws::error::{AwsError, TRACKING_SERVER_NAME, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{self, Door, Fact, MLFLOW_SERVER};
 use crate::aws::{Call, lock};
 

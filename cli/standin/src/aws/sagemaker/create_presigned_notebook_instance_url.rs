@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use super::presign::{self, Lifetimes};
 use crate::aws::error::{AwsError, NOTEBOOK_NAME, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{Door, Fact, NOTEBOOK};
 use crate::aws::world::NotebookStatus;
 use crate::aws::{Call, lock};

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use latchkey_domain::names::{RoleArn, UserProfileName};
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, DOMAIN_ID, ENTITY_NAME, ROLE_ARN, SECURITY_GROUP, TAG_TEXT, Violations};
+use crate::aws::members::Members;
 use crate::aws::world::{AuthMode, Status, UserProfile};
 use crate::aws::{Call, lock};
 

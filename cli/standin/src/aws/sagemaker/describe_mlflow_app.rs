@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, MLFLOW_APP_ARN, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages;
 use crate::aws::{Call, lock};
 

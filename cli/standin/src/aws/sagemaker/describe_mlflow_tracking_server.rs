@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, TRACKING_SERVER_NAME, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{self, MLFLOW_SERVER};
 use crate::aws::{Call, lock};
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, NOTEBOOK_NAME, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::NOTEBOOK;
 use crate::aws::{Call, lock};
 

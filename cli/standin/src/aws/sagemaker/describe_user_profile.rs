@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, DOMAIN_ID, ENTITY_NAME, Violations};
+use crate::aws::members::Members;
 use crate::aws::{Call, lock};
 
 const ACTION: &str = "sagemaker:DescribeUserProfile";

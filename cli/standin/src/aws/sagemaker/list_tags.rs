@@ -3,8 +3,8 @@
 use aws_lc_rs::digest;
 use serde_json::{Value, json};
 
-use super::members::Members;
 use crate::aws::error::{AwsError, Pattern, RESOURCE_ARN, Violations, arn_resource};
+use crate::aws::members::Members;
 use crate::aws::{Call, lock};
 use crate::sigv4;
 

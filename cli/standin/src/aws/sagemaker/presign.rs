@@ -1,8 +1,8 @@
 //! What the actions that make URLs have in common.
 
-use super::members::Members;
 use crate::aws::Call;
 use crate::aws::error::{AwsError, Violations};
+use crate::aws::members::Members;
 use crate::aws::pages::{Door, Opening};
 use crate::random;
 

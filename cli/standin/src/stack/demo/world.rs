@@ -17,7 +17,11 @@ use crate::aws::{
 };
 use crate::stack::StackError;
 
-/// The broker calls from its own account; from there it may take on every role that is there for it.
+/// What the templates deploy: tests/boundary/deployment.py writes it.
+const DEPLOYMENT: &str = include_str!("deployment.json");
+
+/// The broker calls from its own account; from there it may take on every role that is there for it. An operator of this bank works
+/// with the same credentials, and so they may look at the deployment.
 pub(super) fn world(function: &Credentials) -> Result<World, StackError> {
     Ok(World {
         callers: vec![Caller {
@@ -25,7 +29,8 @@ pub(super) fn world(function: &Credentials) -> Result<World, StackError> {
             account_id: AccountId::new(ACCOUNT)?,
             arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/latchkey-broker/latchkey-broker"),
             role_arn: Some(RoleArn::new(FUNCTION_ROLE)?),
-            policy: Policy::allow(["sts:AssumeRole", "sts:SetSourceIdentity"], [ISSUING_ROLE, RISK_ROLE, DUBLIN_ROLE, PROVISIONING_ROLE]),
+            policy: Policy::allow(["sts:AssumeRole", "sts:SetSourceIdentity"], [ISSUING_ROLE, RISK_ROLE, DUBLIN_ROLE, PROVISIONING_ROLE])
+                .and(Policy::allow(["cloudformation:GetResource", "cloudformation:ListResources"], ["*"])),
             expires_at: None,
         }],
         roles: vec![
@@ -58,6 +63,7 @@ pub(super) fn world(function: &Credentials) -> Result<World, StackError> {
         )],
         mlflow_apps: vec![MlflowApp::in_service(MlflowAppArn::new(MLFLOW_APP)?)],
         partner_apps: vec![PartnerApp::in_service(PartnerAppArn::new(PARTNER_APP)?)],
+        deployment: serde_json::from_str(DEPLOYMENT)?,
     })
 }
 

@@ -1,0 +1,208 @@
+//! What IAM policies say, as far as the checks ask for it (IAM User Guide, "IAM JSON policy elements reference").
+//!
+//! It reads narrowly: a statement that it does not understand counts neither as one that lets through nor as one that keeps out.
+
+use serde_json::Value;
+
+/// A statement of a policy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement<'a>(&'a Value);
+
+/// The statements of a policy document, which may come as an object or as the text of one.
+pub(super) fn statements(document: &Value) -> Vec<Statement<'_>> {
+    match document.get("Statement") {
+        Some(Value::Array(many)) => many.iter().map(Statement).collect(),
+        Some(one) => vec![Statement(one)],
+        None => Vec::new(),
+    }
+}
+
+/// A document that comes as text, read; API Gateway gives its own with quotes that are escaped once more.
+pub(super) fn document(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => serde_json::from_str(text).or_else(|_| serde_json::from_str(&text.replace("\\\"", "\""))).ok(),
+        Value::Object(_) => Some(value.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
+/// One text, or a list of them.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
+    }
+}
+
+/// Whether a pattern with `*` and `?` is for an action. Actions have no case.
+fn is_for(pattern: &str, action: &str) -> bool {
+    fn matches(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => matches(rest, text) || text.split_first().is_some_and(|(_, left)| matches(pattern, left)),
+            (Some((b'?', rest)), Some((_, left))) => matches(rest, left),
+            (Some((p, rest)), Some((t, left))) => p.eq_ignore_ascii_case(t) && matches(rest, left),
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+    matches(pattern.as_bytes(), action.as_bytes())
+}
+
+impl<'a> Statement<'a> {
+    /// Whether it allows.
+    pub(super) fn allows(self) -> bool {
+        self.0["Effect"] == "Allow"
+    }
+
+    /// Whether it denies.
+    pub(super) fn denies(self) -> bool {
+        self.0["Effect"] == "Deny"
+    }
+
+    /// Whether it is about an action.
+    pub(super) fn is_about(self, action: &str) -> bool {
+        match (self.0.get("Action"), self.0.get("NotAction")) {
+            (Some(actions), _) => texts(actions).iter().any(|pattern| is_for(pattern, action)),
+            (None, Some(others)) => !texts(others).iter().any(|pattern| is_for(pattern, action)),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether it is about every resource; `execute-api:/*` is what an API's own policy calls all of itself.
+    pub(super) fn is_about_everything(self) -> bool {
+        self.resources().iter().any(|resource| matches!(*resource, "*" | "execute-api:/*"))
+    }
+
+    /// Its resources.
+    pub(super) fn resources(self) -> Vec<&'a str> {
+        self.0.get("Resource").map(texts).unwrap_or_default()
+    }
+
+    /// The AWS principals that it names, and `*`.
+    pub(super) fn principals(self) -> Vec<&'a str> {
+        match self.0.get("Principal") {
+            Some(Value::Object(kinds)) => kinds.values().flat_map(texts).collect(),
+            Some(other) => texts(other),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether it lets everybody do everything with everything, which is what AWS puts where there is no policy.
+    pub(super) fn lets_all_through(self) -> bool {
+        self.allows()
+            && self.principals().contains(&"*")
+            && self.0.get("Action").is_some_and(|actions| texts(actions).contains(&"*"))
+            && self.is_about_everything()
+            && self.conditions().is_empty()
+    }
+
+    /// The values that a condition compares a key with. Keys have no case.
+    pub(super) fn values(self, operator: &str, key: &str) -> Option<Vec<&'a str>> {
+        let conditions = self.conditions();
+        let found = conditions.iter().find(|(named, about, _)| *named == operator && about.eq_ignore_ascii_case(key));
+        found.map(|(_, _, values)| texts(values))
+    }
+
+    /// Whether it has conditions besides these keys, which make it hold less often.
+    pub(super) fn depends_on_more_than(self, keys: &[&str]) -> bool {
+        self.conditions().iter().any(|(_, key, _)| !keys.iter().any(|known| key.eq_ignore_ascii_case(known)))
+    }
+
+    /// Operator, key and values of each condition.
+    fn conditions(self) -> Vec<(&'a str, &'a str, &'a Value)> {
+        let Some(Value::Object(operators)) = self.0.get("Condition") else { return Vec::new() };
+        let of_operator = |(operator, keys): (&'a String, &'a Value)| {
+            keys.as_object().into_iter().flatten().map(|(key, values)| (operator.as_str(), key.as_str(), values)).collect::<Vec<_>>()
+        };
+        operators.iter().flat_map(of_operator).collect()
+    }
+}
+
+/// What ties an action to the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tie {
+    /// These VPC endpoints.
+    Endpoints(Vec<String>),
+    /// These VPCs.
+    Vpcs(Vec<String>),
+}
+
+/// What ties an action to the network: a Deny over everything for what comes by no other endpoint or VPC, as our templates have it. A
+/// negated operator also matches where there is no such key, so that whatever comes by no endpoint is refused too.
+pub(super) fn tie(statements: &[Statement<'_>], action: &str) -> Option<Tie> {
+    let tied = |key: &str| {
+        let denies = statements.iter().filter(|s| s.denies() && s.is_about(action) && s.is_about_everything());
+        // Besides the network, an address may let through: NetworkMethod address.
+        let mut plain = denies.filter(|s| !s.depends_on_more_than(&[key, "aws:SourceIp"]));
+        plain.find_map(|s| s.values("StringNotEquals", key)).map(|values| values.into_iter().map(str::to_owned).collect())
+    };
+    tied("aws:SourceVpce").map(Tie::Endpoints).or_else(|| tied("aws:SourceVpc").map(Tie::Vpcs))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_deny_ties_and_whatever_weakens_it_does_not() {
+        let deny = |change: fn(&mut Value)| {
+            let mut statement = json!({
+                "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpce": ["vpce-1", "vpce-2"]}}
+            });
+            change(&mut statement);
+            let document = json!({"Statement": [statement]});
+            tie(&statements(&document), "sagemaker:CreatePresignedDomainUrl")
+        };
+        let both = Some(Tie::Endpoints(vec!["vpce-1".to_owned(), "vpce-2".to_owned()]));
+        assert_eq!(deny(|_| ()), both);
+        assert_eq!(deny(|s| s["Action"] = json!(["sagemaker:Create*Url"])), both);
+        assert_eq!(deny(|s| s["Condition"]["StringNotEquals"] = json!({"AWS:sourcevpce": ["vpce-1", "vpce-2"]})), both);
+        assert_eq!(deny(|s| s["Condition"]["NotIpAddress"] = json!({"aws:SourceIp": "198.51.100.0/24"})), both);
+        let vpc = |s: &mut Value| s["Condition"]["StringNotEquals"] = json!({"aws:SourceVpc": "vpc-1"});
+        assert_eq!(deny(vpc), Some(Tie::Vpcs(vec!["vpc-1".to_owned()])));
+        for weaker in [
+            (|s: &mut Value| s["Effect"] = json!("Allow")) as fn(&mut Value),
+            |s| s["Action"] = json!("sagemaker:Describe*"),
+            |s| s["Resource"] = json!("arn:aws:sagemaker:*:*:domain/*"),
+            |s| s["Condition"] = json!({"StringNotEqualsIfExists": {"aws:SourceVpce": "vpce-1"}}),
+            |s| s["Condition"]["StringEquals"] = json!({"aws:PrincipalTag/x": "y"}),
+            |s| {
+                s.as_object_mut().unwrap().remove("Action");
+                s["NotAction"] = json!("sagemaker:CreatePresigned*");
+            },
+        ] {
+            assert_eq!(deny(weaker), None);
+        }
+    }
+
+    #[test]
+    fn aws_s_own_policy_of_an_endpoint_is_known() {
+        let everything = json!({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]});
+        assert!(statements(&everything).iter().any(|s| s.lets_all_through()));
+        for less in ["Principal", "Action", "Resource", "Condition"] {
+            let mut document = everything.clone();
+            document["Statement"][0][less] = match less {
+                "Principal" => json!({"AWS": "arn:aws:iam::111122223333:role/r"}),
+                "Condition" => json!({"StringEquals": {"aws:PrincipalAccount": "111122223333"}}),
+                _ => json!("sts:AssumeRole"),
+            };
+            assert!(!statements(&document).iter().any(|s| s.lets_all_through()), "{less}");
+        }
+        // A statement without a list, a principal in its long form.
+        let alone = json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["*"], "Resource": ["*"]}});
+        assert!(statements(&alone)[0].lets_all_through());
+    }
+
+    #[test]
+    fn a_policy_that_comes_as_text_is_read() {
+        let plain = json!("{\"Statement\": []}");
+        let escaped = json!("{\\\"Statement\\\": []}");
+        for text in [plain, escaped] {
+            assert_eq!(document(&text), Some(json!({"Statement": []})));
+        }
+        assert_eq!(document(&json!("no policy")), None);
+    }
+}
