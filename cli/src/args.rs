@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use latchkey_domain::identity::{Identity, IssuerId, Subject};
 use latchkey_domain::names::{AccountId, LandingName, RoleArn, TargetName};
 use latchkey_domain::target::Kind;
@@ -19,7 +20,7 @@ use crate::grant_file::Format;
 /// Begin with `latchkey demo`: one launch and one refusal on this machine, step by step. `latchkey dev` keeps the whole service
 /// running. The other commands work on a deployment's table.
 #[derive(Debug, Parser)]
-#[command(name = "latchkey", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "latchkey", version, propagate_version = true, max_term_width = 110, after_help = HELP)]
 pub struct Cli {
     /// Write JSON for scripts instead of text for people
     #[arg(long, global = true)]
@@ -29,12 +30,31 @@ pub struct Cli {
     pub command: Command,
 }
 
+const HELP: &str = "\
+Examples:
+  A launch and a refusal on this machine, step by step
+    latchkey demo
+  Who may open what, and let somebody in
+    latchkey grants list
+    latchkey grants put --help
+  Why is this user refused?
+    latchkey explain --issuer okta --subject 00u1a2b3
+  Is the deployment sound?
+    latchkey doctor
+  Somebody has left: no new URL from the next request on, and the live sessions cut
+    latchkey revoke --issuer okta --subject 00u1a2b3 --dry-run
+
+Every command has its own --help, with examples. Those that work on a deployment take the table from LATCHKEY_TABLE, the region and \
+credentials from wherever AWS tools have them. The exit code is 0 when it is done, 1 when it was refused, not found or failed, 2 for usage.";
+
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the whole service on this machine until Ctrl-C, with made-up users
+    #[command(after_help = "Examples:\n  latchkey dev\n  latchkey dev --port 0 --env-file latchkey.env\n  latchkey dev --data-dir ./table")]
     Dev(DevArgs),
     /// Do one launch and one refusal on this machine, print each step, and end
+    #[command(after_help = "Examples:\n  latchkey demo\n  latchkey demo --kind notebook --json")]
     Demo(DemoArgs),
     /// Write, read, delete, import and export grants: who may open what
     #[command(subcommand)]
@@ -51,6 +71,7 @@ pub enum Command {
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Fill in the tokens of an event file from a running `latchkey dev`, for `sam local invoke -e -`
+    #[command(after_help = "Example:\n  latchkey event events/launch.json | sam local invoke BrokerFunction -e - --env-vars env.json")]
     Event(EventArgs),
     /// Show what the broker would decide for a token, a request or a user, check by check, and make no URL
     #[command(after_help = EXPLAIN_HELP)]
@@ -58,6 +79,21 @@ pub enum Command {
     /// Look at a deployment as it is, and say what of it is open, broken or weak, and what to do
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Write the completions for a shell to standard output
+    #[command(
+        after_help = "Examples:\n  latchkey completions bash > ~/.local/share/bash-completion/completions/latchkey\n  latchkey completions zsh > ~/.zfunc/_latchkey\n  latchkey completions fish > ~/.config/fish/completions/latchkey.fish"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual, a page for each command, into a folder
+    #[command(after_help = "Example:\n  latchkey man ~/.local/share/man/man1 && man latchkey-grants-import")]
+    Man {
+        /// The folder, which is made where it is missing
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Cut the live sessions of one user, who is suspended first, or of everyone
     #[command(after_help = REVOKE_HELP)]
     Revoke(Box<RevokeArgs>),
@@ -198,6 +234,7 @@ pub enum GrantsCommand {
         grant: Box<GrantArgs>,
     },
     /// Show one grant, and whether it would open now
+    #[command(after_help = "Example:\n  latchkey grants get --issuer okta --subject 00u1a2b3 --target research --json")]
     Get(GrantKey),
     /// List the grants of one subject, or of everybody
     #[command(
@@ -212,6 +249,7 @@ pub enum GrantsCommand {
         filter: RowFilter,
     },
     /// Delete a grant
+    #[command(after_help = "Example:\n  latchkey grants delete --issuer okta --subject 00u1a2b3 --target research --by jane")]
     Delete {
         /// Which grant
         #[command(flatten)]
@@ -307,6 +345,7 @@ pub enum KeysCommand {
         issuer: Option<String>,
     },
     /// Show the keys that the table has of an issuer, and how old they are
+    #[command(after_help = "Example:\n  latchkey keys show --issuer okta")]
     Show {
         /// Where the table is
         #[command(flatten)]

@@ -6,12 +6,16 @@ use anyhow::Context as _;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_iam::config::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::provider::future;
+use aws_sdk_iam::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_admin::GrantAdmin;
 use latchkey_aws::grant_store::Table;
+use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_transport::Transport;
+
+use crate::advice::NoCredentials;
 
 /// The table, for an operator.
 ///
@@ -45,7 +49,7 @@ pub struct Deployment {
 /// No region or no credentials are configured, or the credentials cannot be had.
 pub async fn deployment() -> anyhow::Result<Deployment> {
     let transport = transport()?;
-    let clients = clients(transport.clone()).await?.ask_for_credentials().await.context("the AWS credentials cannot be had")?;
+    let clients = clients(transport.clone()).await?.ask_for_credentials().await.map_err(|error| NoCredentials::new(&error))?;
     Ok(Deployment { clients, transport })
 }
 
@@ -71,9 +75,9 @@ pub struct Surroundings {
 /// As for [`deployment`].
 pub async fn surroundings() -> anyhow::Result<Surroundings> {
     let transport = transport()?;
-    let config = load(&transport).await;
+    let config = load(&transport).await?;
     let provider = config.credentials_provider().context("no AWS credentials are configured")?;
-    let credentials = provider.provide_credentials().await.context("the AWS credentials cannot be had")?;
+    let credentials = provider.provide_credentials().await.map_err(|error| NoCredentials::new(&error))?;
     let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     Ok(Surroundings { clients: clients_of(&config, transport.clone())?, config, transport })
 }
@@ -99,12 +103,40 @@ pub async fn deployment_and_iam() -> anyhow::Result<DeploymentAndIam> {
     Ok(DeploymentAndIam { clients, iam })
 }
 
-async fn load(transport: &Transport) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await
+/// What AWS tools are configured with here. The credentials are asked for at once: without any, a client would look for them at each
+/// of its attempts, and say so half a minute later.
+async fn load(transport: &Transport) -> anyhow::Result<SdkConfig> {
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(transport.clone()).load().await;
+    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
+    let first = provider.provide_credentials().await.map_err(|error| NoCredentials::new(&error))?;
+    Ok(config.into_builder().credentials_provider(SharedCredentialsProvider::new(Asked { first, provider })).build())
+}
+
+/// Credentials that were asked for, while they last; then others. Who is asked may have to ask a person.
+#[derive(Debug)]
+struct Asked {
+    first: Credentials,
+    provider: SharedCredentialsProvider,
+}
+
+/// As long before their end as the SDK's own cache gives credentials up, and more.
+const BEFORE_THE_END: Duration = Duration::from_secs(60);
+
+impl ProvideCredentials for Asked {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let now = std::time::UNIX_EPOCH + Duration::from_secs(u64::try_from(SystemClock::new().now().unix_seconds()).unwrap_or(0));
+        if self.first.expiry().is_none_or(|end| end > now + BEFORE_THE_END) {
+            return future::ProvideCredentials::ready(Ok(self.first.clone()));
+        }
+        self.provider.provide_credentials()
+    }
 }
 
 async fn clients(transport: Transport) -> anyhow::Result<Clients> {
-    clients_of(&load(&transport).await, transport)
+    clients_of(&load(&transport).await?, transport)
 }
 
 fn clients_of(config: &SdkConfig, transport: Transport) -> anyhow::Result<Clients> {

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`advice`] | what to do about an error |
 //! | [`args`] | the command line |
 //! | [`backoff`] | calls that are repeated while DynamoDB has too much to do |
 //! | [`change_log`] | the audit lines of changes |
@@ -18,6 +19,7 @@
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
 #![recursion_limit = "256"]
 
+pub mod advice;
 pub mod args;
 pub mod aws;
 pub mod backoff;

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use latchkey::advice;
 use latchkey::args::Cli;
 use latchkey::commands;
 
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("latchkey: {error:#}");
+            if let Some(advice) = advice::what_to_do(&error) {
+                eprintln!("what to do: {advice}");
+            }
             if error.is::<commands::Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

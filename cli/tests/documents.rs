@@ -36,7 +36,7 @@ fn shell(text: &str) -> Vec<String> {
     lines
 }
 
-/// The commands of a line, each as its words: what stands between quotes is one, and `|`, `;`, `&` and `#` end a command.
+/// The commands of a line, each as its words: what stands between quotes is one, and `|`, `;`, `&`, `>` and `#` end a command.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
     let (mut quote, mut has_word) = (None, false);
@@ -45,7 +45,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
             Some(end) if c == end => quote = None,
             Some(_) => word.push(c),
             None if c == '\'' || c == '"' => (quote, has_word) = (Some(c), true),
-            None if c.is_whitespace() || "|;&()".contains(c) => {
+            None if c.is_whitespace() || "|;&()".contains(c) || (c == '>' && !has_word) => {
                 if has_word {
                     words.push(std::mem::take(&mut word));
                     has_word = false;
@@ -117,4 +117,88 @@ fn one_that_is_not_there_is_noticed() {
     let words = commands("A=1 latchkey grants put --note 'a | b' # and more");
     assert_eq!(arguments(&words[0]).unwrap(), ["grants", "put", "--note", "a | b"]);
     assert!(arguments(&commands("cargo run -p other -- nosuch")[0]).is_none());
+}
+
+/// Every command that does something, with its names.
+fn leaves(command: &clap::Command, names: &[&str]) -> Vec<(Vec<String>, String)> {
+    let names: Vec<&str> = names.iter().copied().chain([command.get_name()]).collect();
+    let below: Vec<_> = command.get_subcommands().filter(|below| below.get_name() != "help").collect();
+    if below.is_empty() {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        return vec![(names.iter().skip(1).map(|&name| name.to_owned()).collect(), help)];
+    }
+    below.into_iter().flat_map(|below| leaves(below, &names)).collect()
+}
+
+#[test]
+fn the_help_of_each_command_has_examples_that_are_its_own() {
+    let cli = <latchkey::args::Cli as clap::CommandFactory>::command();
+    for (names, help) in leaves(&cli, &[]) {
+        let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("{names:?} has no example"));
+        let mut its_own = 0;
+        for line in examples.replace("\\\n", " ").lines().filter(|line| line.starts_with("  ")) {
+            for words in commands(line) {
+                if let Some(arguments) = arguments(&words) {
+                    assert_eq!(fault(arguments), None, "{names:?}: {line}");
+                    its_own += usize::from(arguments.starts_with(&names));
+                }
+            }
+        }
+        assert!(its_own > 0, "{names:?}: no example is one of its own:{examples}");
+    }
+    let help = cli.get_after_help().unwrap().to_string();
+    let named =
+        help.lines().flat_map(commands).filter(|words| arguments(words).is_some_and(|arguments| fault(arguments).is_none())).count();
+    assert_eq!(named, help.lines().filter(|line| line.trim_start().starts_with("latchkey ")).count());
+    assert!(named > 4);
+}
+
+#[test]
+fn each_shell_takes_its_completions() {
+    let script = |shell: &str| {
+        let done = Command::new(env!("CARGO_BIN_EXE_latchkey")).args(["completions", shell]).output().unwrap();
+        assert!(done.status.success(), "{shell}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = script(shell);
+        assert!(["grants", "import", "doctor", "dry-run"].iter().all(|word| script.contains(word)), "{shell}");
+    }
+    // As bash asks for what may follow these words.
+    let complete = |words: &str| {
+        let asked = format!(
+            "{}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n_latchkey latchkey \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            script("bash")
+        );
+        let done = Command::new("bash").args(["--norc", "-c", &asked]).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr).into_owned());
+        assert!(done.status.success() && err.is_empty(), "{words}: {err}");
+        out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("latchkey gra"), ["grants"]);
+    assert_eq!(complete("latchkey grants im"), ["import"]);
+    assert_eq!(complete("latchkey demo --kind mlflow-"), ["mlflow-server", "mlflow-app"]);
+    assert!(complete("latchkey grants import --").contains(&"--dry-run".to_owned()));
+}
+
+#[test]
+fn there_is_a_page_of_the_manual_for_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    let done = Command::new(env!("CARGO_BIN_EXE_latchkey")).arg("man").arg(&pages).output().unwrap();
+    assert!(done.status.success() && done.stdout.is_empty() && done.stderr.is_empty(), "{done:?}");
+    let cli = <latchkey::args::Cli as clap::CommandFactory>::command();
+    for (names, _) in leaves(&cli, &["latchkey"]) {
+        let name = format!("latchkey-{}", names[1..].join("-"));
+        let page = std::fs::read_to_string(pages.join(format!("{name}.1"))).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for part in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS", "Example"] {
+            assert!(page.contains(part), "{name} has no {part}");
+        }
+    }
+    assert!(pages.join("latchkey.1").exists());
+    // Where it cannot be written, it says so.
+    let done = Command::new(env!("CARGO_BIN_EXE_latchkey")).args(["man", "/dev/null/man1"]).output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&done.stderr).starts_with("latchkey: the pages cannot be written to /dev/null/man1: "), "{done:?}");
 }

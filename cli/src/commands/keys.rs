@@ -17,6 +17,7 @@ use latchkey_telemetry::keys::{KeysRecord, Outcome};
 use serde_json::json;
 
 use super::{read_issuers_text, say};
+use crate::advice::NoAnswer;
 use crate::args::{IssuersArgs, KeysCommand};
 use crate::aws;
 
@@ -89,7 +90,7 @@ fn told(record: &KeysRecord) -> String {
 async fn show(table: &str, issuer: &str, json: bool) -> anyhow::Result<ExitCode> {
     let issuer = IssuerId::new(issuer).context("--issuer")?;
     let (table, _) = aws::table_and_transport(table).await?;
-    let Some(snapshot) = table.load(&issuer, PATIENCE).await.map_err(|unavailable| anyhow::anyhow!("{}", unavailable.reason.0))? else {
+    let Some(snapshot) = table.load(&issuer, PATIENCE).await.map_err(NoAnswer)? else {
         say(if json {
             json!({"issuer": issuer.as_str(), "done": "not found"}).to_string()
         } else {

@@ -7,6 +7,7 @@ pub mod event;
 pub mod explain;
 pub mod grants;
 pub mod keys;
+pub mod reference;
 pub mod revoke;
 pub mod suspend;
 
@@ -33,6 +34,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(args) => event::run(args).await,
         Command::Explain(args) => explain::run(*args, cli.json).await,
         Command::Doctor(args) => doctor::run(args, cli.json).await,
+        Command::Completions { shell } => reference::completions(shell),
+        Command::Man { folder } => reference::man(&folder),
         Command::Revoke(args) => revoke::run(*args, cli.json).await,
     }
 }
