@@ -360,7 +360,9 @@ fn an_import_that_is_refused_breaks_off_and_goes_on_when_it_is_run_again() {
     let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
     assert_eq!(code, 1);
     assert!(out.trim_end().ends_with("; run the import again to go on: what is written already is not written twice"), "{out}");
-    assert!(err.lines().last().unwrap().starts_with("latchkey: DynamoDB: AccessDeniedException"), "{err}");
+    let [.., error, advice] = err.lines().collect::<Vec<_>>()[..] else { panic!("{err}") };
+    assert!(error.starts_with("latchkey: DynamoDB: AccessDeniedException"), "{err}");
+    assert!(advice.starts_with("what to do: the message names the right that is missing"), "{err}");
     let audited = err.lines().filter(|line| line.starts_with('{')).count();
     assert!((30..60).contains(&audited), "what is under way is finished, and no more begun: {audited}");
     assert!(out.contains(&format!("{audited} of 100 written")), "{out}");
