@@ -72,6 +72,9 @@ pub struct AuditRecord {
     /// The target's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The group whose grant it was; absent where it was the user's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The target's kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
@@ -205,6 +208,7 @@ impl AuditRecord {
             key_id: None,
             token_id: None,
             target: None,
+            group: None,
             kind: None,
             account: None,
             region: None,

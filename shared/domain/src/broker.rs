@@ -226,14 +226,14 @@ where
         let now = self.clock.now();
         let identity = principal.identity().clone();
 
-        let record = self
-            .timed(trail, |d| &mut d.read_grant, pin!(self.store.read(&identity, wish.target.as_ref(), self.budget(deadline)?)))
-            .await
-            .map_err(|unavailable| table_failed(unavailable, trail))?;
+        let reading = self.store.read(&identity, principal.groups(), wish.target.as_ref(), self.budget(deadline)?);
+        let record =
+            self.timed(trail, |d| &mut d.read_grant, pin!(reading)).await.map_err(|unavailable| table_failed(unavailable, trail))?;
         let entitlement = entitlement::entitle(principal, &record, wish, &self.rules.terms, own_account, now)?;
         let grant = entitlement.grant();
         trail.note(|record| {
             record.target = Some(grant.name.to_string());
+            record.group = entitlement.group().map(ToString::to_string);
             record.kind = Some(grant.target.kind().as_str());
             record.account = Some(entitlement.account_id(own_account).to_owned());
             record.region = Some(entitlement.region().to_string());
@@ -259,10 +259,9 @@ where
     /// The refusal. The trail holds all that was learnt either way.
     pub async fn list(&self, principal: &Principal, call: Call<'_>) -> Result<Vec<TargetView>, Denial> {
         let Call { deadline, own_account, trail } = call;
-        let record = self
-            .timed(trail, |d| &mut d.read_grant, pin!(self.store.read(principal.identity(), None, self.budget(deadline)?)))
-            .await
-            .map_err(|unavailable| table_failed(unavailable, trail))?;
+        let reading = self.store.read(principal.identity(), principal.groups(), None, self.budget(deadline)?);
+        let record =
+            self.timed(trail, |d| &mut d.read_grant, pin!(reading)).await.map_err(|unavailable| table_failed(unavailable, trail))?;
         entitlement::list(&record, &self.rules.terms, own_account, self.clock.now())
     }
 

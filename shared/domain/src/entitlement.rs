@@ -1,33 +1,58 @@
 //! The rules that turn a verified caller and the table's rows into what may be opened.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::clock::Timestamp;
 use crate::decision::{Code, Denial, Reason};
 use crate::grant::{self, Grant, GrantDefect, Landing, SESSION_SECONDS, URL_SECONDS};
-use crate::identity::Principal;
+use crate::group::{self, GroupGrant};
+use crate::identity::{Group, Principal};
 use crate::item::Item;
 use crate::names::{ExternalId, LandingName, Region, RoleArn, TargetName};
 use crate::provision::Provisioning;
-use crate::subject::Standing;
+use crate::subject::{Profiles, Standing};
 use crate::target::{Place, UrlLife};
 
-/// What the table holds for one subject: its standing, and its grants, each read or not readable.
+/// What the table holds for one subject: its standing, and its grants and those of its groups, each read or not readable.
 #[derive(Debug, Clone)]
 pub struct SubjectRecord {
     standing: Standing,
     grants: Vec<Row>,
+    /// The grants of the subject's groups, in the order of their groups; none where the subject has none.
+    of_groups: Vec<Row>,
 }
 
 #[derive(Debug, Clone)]
 struct Row {
-    /// The name, where the sort key holds a legal one.
+    /// The group whose grant it is; none for the subject's own.
+    group: Option<Group>,
+    /// The name, where the table has a legal one for it.
     name: Option<TargetName>,
-    grant: Result<Grant, GrantDefect>,
+    grant: Result<Grant, Unopenable>,
     claims_default: bool,
+}
+
+/// Why a row is no grant of the subject's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Unopenable {
+    /// It is not a grant.
+    Malformed(GrantDefect),
+    /// It is what a group was granted as a whole, and that is not one.
+    MalformedGroup(GrantDefect),
+    /// The subject's own item says which profiles are its own, and cannot be read.
+    MalformedProfile(GrantDefect),
+    /// A group's grant for a user profile, of which the subject has none.
+    NoProfile,
 }
 
 impl Row {
     fn is_usable(&self, now: Timestamp) -> bool {
-        self.grant.as_ref().is_ok_and(|grant| grant.usable_at(now).is_ok())
+        self.usable(now).is_some()
+    }
+
+    /// The grant, where it may be used.
+    fn usable(&self, now: Timestamp) -> Option<&Grant> {
+        self.grant.as_ref().ok().filter(|grant| grant.usable_at(now).is_ok())
     }
 }
 
@@ -41,16 +66,67 @@ impl SubjectRecord {
                 let name = TargetName::new(name);
                 let claims_default = grant::claims_default(&item);
                 match name {
-                    Ok(name) => Row { name: Some(name.clone()), grant: Grant::from_item(name, &item), claims_default },
-                    Err(_) => Row {
-                        name: None,
-                        grant: Err(GrantDefect { attribute: "sk".to_owned(), problem: "does not hold a target's name" }),
-                        claims_default,
-                    },
+                    Ok(name) => {
+                        let grant = Grant::from_item(name.clone(), &item).map_err(Unopenable::Malformed);
+                        Row { group: None, name: Some(name), grant, claims_default }
+                    }
+                    Err(_) => {
+                        let defect = GrantDefect { attribute: "sk".to_owned(), problem: "does not hold a target's name" };
+                        Row { group: None, name: None, grant: Err(Unopenable::Malformed(defect)), claims_default }
+                    }
                 }
             })
             .collect();
-        Self { standing: Standing::from_item(subject), grants }
+        Self { standing: Standing::from_item(subject), grants, of_groups: Vec::new() }
+    }
+
+    /// Adds what the subject's groups were granted: each group with its item. `subject` is the subject's own item once more, as
+    /// that says which user profiles are its own.
+    #[must_use]
+    pub fn with_groups(mut self, subject: Option<&Item>, groups: impl IntoIterator<Item = (Group, Item)>) -> Self {
+        let profiles = Profiles::from_item(subject);
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        // In whatever order they were read, what is decided is the same.
+        groups.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.of_groups = groups.into_iter().flat_map(|(group, item)| rows_of_group(&group, &item, &profiles)).collect();
+        self
+    }
+}
+
+/// The rows that a group's item stands for.
+fn rows_of_group(group: &Group, item: &Item, profiles: &Result<Profiles, GrantDefect>) -> Vec<Row> {
+    let row = |name: Option<TargetName>, grant: Result<Grant, Unopenable>, claims_default: bool| Row {
+        group: Some(group.clone()),
+        name,
+        grant,
+        claims_default,
+    };
+    let grants = match group::grants(item) {
+        Ok(grants) => grants,
+        Err(defect) => return vec![row(None, Err(Unopenable::MalformedGroup(defect)), false)],
+    };
+    grants
+        .map(|(name, attributes)| {
+            let claims_default = attributes.as_ref().is_ok_and(|attributes| grant::claims_default(attributes));
+            let Ok(name) = TargetName::new(name) else {
+                let defect = GrantDefect { attribute: group::TARGETS.to_owned(), problem: "has a name that is not a target's" };
+                return row(None, Err(Unopenable::Malformed(defect)), claims_default);
+            };
+            let grant = attributes
+                .and_then(|attributes| GroupGrant::from_item(name.clone(), attributes))
+                .map_err(Unopenable::Malformed)
+                .and_then(|grant| for_subject(&grant, profiles));
+            row(Some(name), grant, claims_default)
+        })
+        .collect()
+}
+
+/// A group's grant, for the subject with these profiles.
+fn for_subject(grant: &GroupGrant, profiles: &Result<Profiles, GrantDefect>) -> Result<Grant, Unopenable> {
+    match profiles {
+        Ok(profiles) => grant.for_subject(profiles).ok_or(Unopenable::NoProfile),
+        // What opens no profile needs none.
+        Err(defect) => grant.for_subject(&Profiles::default()).ok_or_else(|| Unopenable::MalformedProfile(defect.clone())),
     }
 }
 
@@ -103,6 +179,7 @@ pub struct Wish {
 #[derive(Debug, Clone)]
 pub struct Entitlement {
     principal: Principal,
+    group: Option<Group>,
     grant: Grant,
     landing: Option<Landing>,
     region: Region,
@@ -122,6 +199,11 @@ impl Entitlement {
     /// The grant it rests on.
     pub const fn grant(&self) -> &Grant {
         &self.grant
+    }
+
+    /// The group whose grant it is; none for the caller's own.
+    pub const fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
     }
 
     /// Where to land, if anywhere in particular.
@@ -211,6 +293,10 @@ reasons! {
     NOT_NAMED = "grant.not-named";
     /// More than one grant is marked default.
     SEVERAL_DEFAULTS = "grant.several-defaults";
+    /// Several of the subject's groups have a grant of that name, and they do not say the same.
+    AMBIGUOUS = "grant.ambiguous";
+    /// It is a group's grant for a user profile, and the subject's own item names none.
+    NO_PROFILE = "grant.no-profile";
     /// The grant's row is not a grant.
     MALFORMED = "grant.malformed";
     /// The grant is disabled.
@@ -238,7 +324,8 @@ const fn refuse(reason: Reason) -> Denial {
 /// Decides what `principal` may open of what `record` holds for it.
 ///
 /// The caller must have read the record of that very principal: its whole set of grants when the wish names no target, at
-/// least the grant of that name otherwise. `own_account` is the function's, empty when not known.
+/// least the grant of that name otherwise, and what all of its groups were granted. `own_account` is the function's, empty when not
+/// known.
 ///
 /// # Errors
 /// [`Code::NotEntitled`] with one of [`REASONS`].
@@ -251,21 +338,28 @@ pub fn entitle(
     now: Timestamp,
 ) -> Result<Entitlement, Denial> {
     check_standing(record)?;
-    let grant = match choose(record, wish.target.as_ref(), now)?.grant.as_ref() {
+    let row = choose(record, wish.target.as_ref(), now)?;
+    let grant = match row.grant.as_ref() {
         Ok(grant) => grant.clone(),
-        Err(defect) => return Err(refuse(MALFORMED).with_detail(defect.to_string())),
+        Err(unopenable) => return Err(unopenable.refusal(row.group.as_ref())),
     };
-    grant.usable_at(now).map_err(refuse)?;
+    // Whose grant refuses is worth knowing where it is not the caller's own.
+    let of_group = |denial: Denial| match &row.group {
+        Some(group) => denial.with_detail(format!("group {group}")),
+        None => denial,
+    };
+    grant.usable_at(now).map_err(|reason| of_group(refuse(reason)))?;
 
     let landing = match wish.landing.as_ref().or(grant.landing.as_ref()) {
-        Some(name) => Some(grant.landings.get(name).cloned().ok_or_else(|| refuse(NO_LANDING))?),
+        Some(name) => Some(grant.landings.get(name).cloned().ok_or_else(|| of_group(refuse(NO_LANDING)))?),
         None => None,
     };
-    let Reach { region, role, provisioning } = reach(&grant, terms, own_account)?;
+    let Reach { region, role, provisioning } = reach(&grant, terms, own_account).map_err(of_group)?;
     // The configured one is for the configured role: another role's owner need not know it.
     let external_id = grant.external_id.clone().or_else(|| terms.external_id.clone().filter(|_| role == terms.role_arn));
     Ok(Entitlement {
         principal,
+        group: row.group.clone(),
         landing,
         region,
         role,
@@ -325,16 +419,17 @@ fn provisioning(grant: &Grant, terms: &Terms, working_account: &str) -> Result<O
 
 /// Lists what the record's subject may open.
 ///
-/// Rows that are not grants are left out: nobody can say what they would open.
+/// Rows that are not grants are left out, and so are names for which several groups have different ones: nobody can say what they
+/// would open.
 ///
 /// # Errors
 /// [`Code::NotEntitled`] for a subject that may open nothing at all because of its standing.
 pub fn list(record: &SubjectRecord, terms: &Terms, own_account: &str, now: Timestamp) -> Result<Vec<TargetView>, Denial> {
     check_standing(record)?;
     let default = choose(record, None, now).ok().and_then(|row| row.name.as_ref());
-    Ok(record
-        .grants
-        .iter()
+    let own = record.grants.iter();
+    let mut targets: Vec<TargetView> = own
+        .chain(listed_of_groups(record, now))
         .filter_map(|row| row.grant.as_ref().ok())
         .map(|grant| TargetView {
             name: grant.name.clone(),
@@ -344,15 +439,26 @@ pub fn list(record: &SubjectRecord, terms: &Terms, own_account: &str, now: Times
             default: default == Some(&grant.name),
             enabled: grant.usable_at(now).is_ok() && reach(grant, terms, own_account).is_ok(),
         })
-        .collect())
+        .collect();
+    if !record.of_groups.is_empty() {
+        targets.sort_by(|one, other| one.name.cmp(&other.name));
+    }
+    Ok(targets)
 }
 
-/// The grant that is meant, whether or not it opens: the one named `target`, without a name the default or the only one. None where
-/// that cannot be told, or the row is not a grant.
+/// The groups' row for each name that means one of theirs, where it can be told which.
+fn listed_of_groups(record: &SubjectRecord, now: Timestamp) -> impl Iterator<Item = &Row> {
+    let names: BTreeSet<&TargetName> = offered(record).filter_map(|row| row.name.as_ref()).collect();
+    names.into_iter().filter_map(move |name| choose_of_groups(record, name, now).ok())
+}
+
+/// The grant that is meant, whether or not it opens: the one named `target`, without a name the default or the only one; and the
+/// group whose it is, where it is not the subject's own. None where that cannot be told, or the row is not a grant.
 ///
 /// For whoever explains a refusal. What may be opened, [`entitle`] alone decides.
-pub fn meant<'a>(record: &'a SubjectRecord, target: Option<&TargetName>, now: Timestamp) -> Option<&'a Grant> {
-    choose(record, target, now).ok()?.grant.as_ref().ok()
+pub fn meant<'a>(record: &'a SubjectRecord, target: Option<&TargetName>, now: Timestamp) -> Option<(&'a Grant, Option<&'a Group>)> {
+    let row = choose(record, target, now).ok()?;
+    Some((row.grant.as_ref().ok()?, row.group.as_ref()))
 }
 
 const fn check_standing(record: &SubjectRecord) -> Result<(), Denial> {
@@ -366,16 +472,22 @@ const fn check_standing(record: &SubjectRecord) -> Result<(), Denial> {
 /// The row that is meant: the one of that name; without a name the one marked default, else the only one that is usable.
 ///
 /// A default that cannot be used is refused rather than passed over: opening another target than the one that was meant
-/// would be a guess.
+/// would be a guess. What the subject's groups were granted comes after what it was granted itself, see [`choose_of_groups`].
 fn choose<'a>(record: &'a SubjectRecord, name: Option<&TargetName>, now: Timestamp) -> Result<&'a Row, Denial> {
     if let Some(name) = name {
-        return record.grants.iter().find(|row| row.name.as_ref() == Some(name)).ok_or_else(|| refuse(NO_GRANT));
+        return match record.grants.iter().find(|row| row.name.as_ref() == Some(name)) {
+            Some(row) => Ok(row),
+            None => choose_of_groups(record, name, now),
+        };
     }
     let mut defaults = record.grants.iter().filter(|row| row.claims_default);
     match (defaults.next(), defaults.next()) {
         (Some(row), None) => return Ok(row),
         (Some(_), Some(_)) => return Err(refuse(SEVERAL_DEFAULTS)),
         (None, _) => {}
+    }
+    if !record.of_groups.is_empty() {
+        return choose_among_all(record, now);
     }
     let mut usable = record.grants.iter().filter(|row| row.is_usable(now));
     match (usable.next(), usable.next(), record.grants.as_slice()) {
@@ -384,6 +496,76 @@ fn choose<'a>(record: &'a SubjectRecord, name: Option<&TargetName>, now: Timesta
         // The only row there is says best why nothing opens.
         (None, _, [only]) => Ok(only),
         (None, _, _) => Err(refuse(NO_GRANT)),
+    }
+}
+
+/// The groups' rows that count: the subject's own of the same name goes before them, whether it opens or not, as that is how one
+/// user is kept out of what a group may open.
+fn offered(record: &SubjectRecord) -> impl Iterator<Item = &Row> {
+    let is_own = |name: &TargetName| record.grants.iter().any(|own| own.name.as_ref() == Some(name));
+    record.of_groups.iter().filter(move |row| !row.name.as_ref().is_some_and(is_own))
+}
+
+/// The groups' row that is meant by a name of which the subject has none of its own.
+///
+/// Each group's grant stands for itself: one that is disabled, out of its dates or malformed closes no other's. Of several that can
+/// be used it has to be all one which is taken, so they must say the same; then it is that of the first group.
+fn choose_of_groups<'a>(record: &'a SubjectRecord, name: &TargetName, now: Timestamp) -> Result<&'a Row, Denial> {
+    let named = || record.of_groups.iter().filter(|row| row.name.as_ref() == Some(name));
+    let usable: Vec<(&Row, &Grant)> = named().filter_map(|row| Some((row, row.usable(now)?))).collect();
+    if let [(first, grant), others @ ..] = usable.as_slice() {
+        if others.iter().all(|(_, other)| grant.opens_as(other)) {
+            return Ok(first);
+        }
+        let groups: Vec<&str> = usable.iter().filter_map(|(row, _)| row.group.as_ref()).map(Group::as_str).collect();
+        return Err(refuse(AMBIGUOUS).with_detail(format!("groups {}", groups.join(", "))));
+    }
+    // One that says why it does not open says more than that there is none; and so does a group of which nothing can be read.
+    let is_lost = |row: &&Row| matches!(row.grant, Err(Unopenable::MalformedGroup(_)));
+    named().next().or_else(|| record.of_groups.iter().find(is_lost)).ok_or_else(|| refuse(NO_GRANT))
+}
+
+/// The row that is meant when no target is named, none of the subject's own is marked default, and it has groups: the one that they
+/// mark, else the only one that is usable of all. A name counts once, in however many groups.
+fn choose_among_all(record: &SubjectRecord, now: Timestamp) -> Result<&Row, Denial> {
+    let all = || record.grants.iter().chain(offered(record));
+    let of = |rows: BTreeMap<Option<&TargetName>, _>| match rows.into_iter().next() {
+        Some((Some(name), _)) => choose(record, Some(name), now),
+        Some((None, row)) => Ok(row),
+        None => Err(refuse(NO_GRANT)),
+    };
+    let marked = by_name(offered(record).filter(|row| row.claims_default));
+    let usable = by_name(all().filter(|row| row.is_usable(now)));
+    match (marked.len(), usable.len()) {
+        (1, _) => of(marked),
+        (0, 1) => of(usable),
+        (0, 0) => {
+            let all = by_name(all());
+            // The only one there is says best why nothing opens.
+            if all.len() == 1 { of(all) } else { Err(refuse(NO_GRANT)) }
+        }
+        (0, _) => Err(refuse(NOT_NAMED)),
+        _ => Err(refuse(SEVERAL_DEFAULTS)),
+    }
+}
+
+/// The rows by what they are called. Of those that have no legal name it keeps one.
+fn by_name<'a>(rows: impl Iterator<Item = &'a Row>) -> BTreeMap<Option<&'a TargetName>, &'a Row> {
+    rows.map(|row| (row.name.as_ref(), row)).collect()
+}
+
+impl Unopenable {
+    /// The refusal for it, of a grant of this group's, or of the subject's own.
+    fn refusal(&self, group: Option<&Group>) -> Denial {
+        let (reason, what) = match self {
+            Self::Malformed(defect) | Self::MalformedGroup(defect) => (MALFORMED, Some(defect.to_string())),
+            Self::MalformedProfile(defect) => (NO_PROFILE, Some(format!("the subject's own item: {defect}"))),
+            Self::NoProfile => (NO_PROFILE, None),
+        };
+        let whose = group.map(|group| format!("group {group}"));
+        let detail: Vec<String> = [whose, what].into_iter().flatten().collect();
+        let refusal = refuse(reason);
+        if detail.is_empty() { refusal } else { refusal.with_detail(detail.join(": ")) }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::decision::{Denial, Reason};
 use crate::entitlement::{Entitlement, SubjectRecord};
 use crate::grant::GRANT_SORT_KEY_PREFIX;
-use crate::identity::{Identity, IssuerId, Principal, Subject};
+use crate::group::GROUP_SORT_KEY;
+use crate::identity::{Group, Identity, IssuerId, Principal, Subject};
 use crate::item::Item;
 use crate::names::TargetName;
 use crate::ports::{
@@ -93,7 +94,18 @@ pub fn principal(
     expires_at: Timestamp,
 ) -> Result<Principal, crate::identity::InvalidIdentity> {
     let identity = Identity { issuer: IssuerId::new(issuer)?, subject: Subject::new(subject)? };
-    Ok(Principal::from_verified_claims(identity, "key-1".to_owned(), token_id.map(ToOwned::to_owned), expires_at))
+    Ok(Principal::from_verified_claims(identity, "key-1".to_owned(), token_id.map(ToOwned::to_owned), expires_at, Vec::new()))
+}
+
+/// A principal who is in these groups of its issuer's, without a token behind it.
+///
+/// # Errors
+/// An issuer id, a subject or a group that is not one.
+#[expect(clippy::disallowed_methods, reason = "a fake verifies nothing")]
+pub fn member(issuer: &str, subject: &str, groups: &[&str], expires_at: Timestamp) -> Result<Principal, crate::identity::InvalidIdentity> {
+    let identity = Identity { issuer: IssuerId::new(issuer)?, subject: Subject::new(subject)? };
+    let groups = groups.iter().map(|group| Group::new(*group)).collect::<Result<_, _>>()?;
+    Ok(Principal::from_verified_claims(identity, "key-1".to_owned(), None, expires_at, groups))
 }
 
 /// A table in memory. Clones share it.
@@ -141,7 +153,16 @@ impl MemoryTable {
 }
 
 impl GrantStore for MemoryTable {
-    async fn read(&self, identity: &Identity, target: Option<&TargetName>, _: Duration) -> Result<SubjectRecord, Unavailable> {
+    async fn read(
+        &self,
+        identity: &Identity,
+        groups: &[Group],
+        target: Option<&TargetName>,
+        _: Duration,
+    ) -> Result<SubjectRecord, Unavailable> {
+        if target.is_none() && !groups.is_empty() {
+            drop(self.request("read-groups")?);
+        }
         let rows = self.request("read")?;
         let pk = identity.partition_key();
         let own = rows.items.iter().filter(|((item_pk, _), _)| *item_pk == pk);
@@ -149,7 +170,16 @@ impl GrantStore for MemoryTable {
             let name = sk.strip_prefix(GRANT_SORT_KEY_PREFIX)?;
             target.is_none_or(|target| target.as_str() == name).then(|| (name.to_owned(), item.clone()))
         });
-        Ok(SubjectRecord::new(rows.items.get(&(pk.clone(), SUBJECT_SORT_KEY.to_owned())), grants))
+        let subject = rows.items.get(&(pk.clone(), SUBJECT_SORT_KEY.to_owned()));
+        let record = SubjectRecord::new(subject, grants);
+        if groups.is_empty() {
+            return Ok(record);
+        }
+        let granted = groups.iter().filter_map(|group| {
+            let item = rows.items.get(&(group.partition_key(&identity.issuer), GROUP_SORT_KEY.to_owned()))?;
+            Some((group.clone(), item.clone()))
+        });
+        Ok(record.with_groups(subject, granted))
     }
 }
 

@@ -215,6 +215,12 @@ impl Grant {
         self.target.is_same_as(&other.target) && agree(regions) && agree(accounts)
     }
 
+    /// Whether it opens the same as another on the same terms, whoever may use which of them until when.
+    pub fn opens_as(&self, other: &Self) -> bool {
+        let bare = |grant: &Self| Self { enabled: true, default: false, not_before: None, expires_at: None, ..grant.clone() };
+        bare(self) == bare(other)
+    }
+
     /// The row for this grant, without its keys. Reading it gives the grant back.
     pub fn to_item(&self) -> Item {
         let mut item = Item::new();

@@ -75,7 +75,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// An issuer id or a subject that is not one, and why.
+/// An issuer id, a subject or a group that is not one, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidIdentity(pub &'static str);
 
@@ -86,6 +86,51 @@ impl fmt::Display for InvalidIdentity {
 }
 
 impl std::error::Error for InvalidIdentity {}
+
+/// The most groups of a caller that are looked at: one `BatchGetItem` has room for 100 items, the caller's own among them.
+pub const MAX_GROUPS: usize = 90;
+
+/// A group as its issuer names it, compared byte for byte, as a [`Subject`] is: 1 to 255 characters, none of them a control
+/// character.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(String);
+
+impl Group {
+    /// Takes a legal group.
+    ///
+    /// # Errors
+    /// An empty one, one of more than 255 characters, one with a control character.
+    pub fn new(group: impl Into<String>) -> Result<Self, InvalidIdentity> {
+        let group = group.into();
+        if group.is_empty() {
+            return Err(InvalidIdentity("a group is not empty"));
+        }
+        if group.len() > 4 * 255 || group.chars().count() > 255 {
+            return Err(InvalidIdentity("a group has at most 255 characters"));
+        }
+        if group.chars().any(char::is_control) {
+            return Err(InvalidIdentity("a group has no control characters"));
+        }
+        Ok(Self(group))
+    }
+
+    /// The group.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition key under which the table holds what this group of that issuer was granted. Equal groups of two issuers are two
+    /// groups: an issuer id holds no `#`.
+    pub fn partition_key(&self, issuer: &IssuerId) -> String {
+        format!("GROUP#{issuer}#{self}")
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Whose grants are looked up: a subject of one issuer. Equal subjects of two issuers are two identities.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,12 +160,22 @@ pub struct Principal {
     key_id: String,
     token_id: Option<String>,
     expires_at: Timestamp,
+    groups: Vec<Group>,
 }
 
 impl Principal {
     /// States that a token with these claims has passed every check.
-    pub const fn from_verified_claims(identity: Identity, key_id: String, token_id: Option<String>, expires_at: Timestamp) -> Self {
-        Self { identity, key_id, token_id, expires_at }
+    ///
+    /// The groups are those of the identity's own issuer, each once and at most [`MAX_GROUPS`]; none where the issuer's are not
+    /// looked at.
+    pub const fn from_verified_claims(
+        identity: Identity,
+        key_id: String,
+        token_id: Option<String>,
+        expires_at: Timestamp,
+        groups: Vec<Group>,
+    ) -> Self {
+        Self { identity, key_id, token_id, expires_at, groups }
     }
 
     /// Who it is.
@@ -136,6 +191,11 @@ impl Principal {
     /// The token's own id (`jti`), where it has one.
     pub fn token_id(&self) -> Option<&str> {
         self.token_id.as_deref()
+    }
+
+    /// The groups of its issuer's that the caller is in, as far as they are looked at.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     /// When the token stops being valid, the leeway included.

@@ -20,6 +20,7 @@ pub mod entitlement;
 #[cfg(any(test, feature = "fakes"))]
 pub mod fakes;
 pub mod grant;
+pub mod group;
 pub mod hex;
 pub mod identity;
 pub mod item;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::decision::{Denial, Reason};
 use crate::entitlement::{Entitlement, SubjectRecord};
-use crate::identity::{Identity, IssuerId, Principal};
+use crate::identity::{Group, Identity, IssuerId, Principal};
 use crate::names::TargetName;
 use crate::posture::Inspection;
 use crate::presigned_url::PresignedUrl;
@@ -56,13 +56,15 @@ pub enum AuthenticationError {
 /// Reads what the table holds for a subject. Every read is consistent.
 pub trait GrantStore: Send + Sync {
     /// Reads the subject's record: all of it, or with `target` just its own item and that grant, in one request whose cost
-    /// does not grow with the number of grants.
+    /// does not grow with the number of grants. With `groups`, at most [`crate::identity::MAX_GROUPS`] of the identity's issuer's and
+    /// none twice, also what they were granted: with `target` in that same request, without it in one more.
     ///
     /// # Errors
     /// The table did not answer in time, or not sensibly. A subject without any item is an empty record, not an error.
     fn read(
         &self,
         identity: &Identity,
+        groups: &[Group],
         target: Option<&TargetName>,
         budget: Duration,
     ) -> impl Future<Output = Result<SubjectRecord, Unavailable>> + Send;

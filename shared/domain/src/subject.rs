@@ -1,6 +1,11 @@
 //! What the table says about a subject as a whole.
 
+use std::collections::BTreeMap;
+
+use crate::grant::GrantDefect;
 use crate::item::{Item, Value};
+use crate::names::{DomainId, InvalidName, UserProfileName};
+use crate::row::{Row, defect};
 
 /// Sort key of the subject's own item.
 pub const SUBJECT_SORT_KEY: &str = "SUBJECT";
@@ -34,9 +39,87 @@ impl Standing {
     }
 }
 
+/// The subject's user profile in any domain.
+pub const PROFILE: &str = "user_profile_name";
+
+/// The subject's user profiles by domain, which go before the one in any.
+pub const PROFILES: &str = "user_profile_names";
+
+/// Which user profiles are a subject's, for the grants of its groups, which name none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profiles {
+    /// The one in every domain that the others are not for.
+    pub anywhere: Option<UserProfileName>,
+    /// Those in domains of their own.
+    pub by_domain: BTreeMap<DomainId, UserProfileName>,
+}
+
+impl Profiles {
+    /// Reads them from the subject's item.
+    ///
+    /// # Errors
+    /// They cannot be read: nobody can say which profile was meant.
+    pub fn from_item(item: Option<&Item>) -> Result<Self, GrantDefect> {
+        let Some(item) = item else { return Ok(Self::default()) };
+        let row = Row(item);
+        let mut by_domain = BTreeMap::new();
+        for (domain, profile) in row.map(PROFILES, "is a map (M) of user profiles by domain")?.into_iter().flatten() {
+            let domain = DomainId::new(domain.as_str()).map_err(|_| defect(PROFILES, "has a domain that is not one"))?;
+            let Value::S(profile) = profile else { return Err(defect(PROFILES, "has a profile that is not a string (S)")) };
+            let profile = UserProfileName::new(profile.as_str()).map_err(|InvalidName(rule)| defect(PROFILES, rule))?;
+            by_domain.insert(domain, profile);
+        }
+        Ok(Self { anywhere: row.optional(PROFILE, UserProfileName::new)?, by_domain })
+    }
+
+    /// The profile in that domain, where there is one.
+    pub fn in_domain(&self, domain: &DomainId) -> Option<&UserProfileName> {
+        self.by_domain.get(domain).or(self.anywhere.as_ref())
+    }
+
+    /// The attributes. Reading them gives the profiles back.
+    pub fn to_item(&self) -> Item {
+        let text = |name: &UserProfileName| Value::S(name.as_str().to_owned());
+        let mut item = Item::new();
+        if let Some(anywhere) = &self.anywhere {
+            item.insert(PROFILE.to_owned(), text(anywhere));
+        }
+        if !self.by_domain.is_empty() {
+            let by_domain = self.by_domain.iter().map(|(domain, name)| (domain.as_str().to_owned(), text(name))).collect();
+            item.insert(PROFILES.to_owned(), Value::M(by_domain));
+        }
+        item
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn profiles_are_one_for_all_domains_and_one_for_each() {
+        let text = |value: &str| Value::S(value.to_owned());
+        let by_domain = Value::M(Item::from([("d-abc".to_owned(), text("jane-2"))]));
+        let item = Item::from([("user_profile_name".to_owned(), text("jane")), ("user_profile_names".to_owned(), by_domain)]);
+        let profiles = Profiles::from_item(Some(&item)).unwrap();
+        let at = |domain: &str| profiles.in_domain(&DomainId::new(domain).unwrap()).map(ToString::to_string);
+        assert_eq!((at("d-abc").as_deref(), at("d-xyz").as_deref()), (Some("jane-2"), Some("jane")));
+        assert_eq!(profiles.to_item(), item);
+        assert_eq!(Profiles::from_item(None), Ok(Profiles::default()));
+        assert_eq!(Profiles::from_item(Some(&Item::new())), Ok(Profiles::default()));
+        let map = |domain: &str, profile: Value| Value::M(Item::from([(domain.to_owned(), profile)]));
+        for (name, odd) in [
+            ("user_profile_name", text("jane@example.com")),
+            ("user_profile_name", Value::L(vec![text("jane"), text("joe")])),
+            ("user_profile_names", text("jane")),
+            ("user_profile_names", map("abc", text("jane"))),
+            ("user_profile_names", map("d-abc", text(""))),
+            ("user_profile_names", map("d-abc", Value::Bool(true))),
+        ] {
+            let defect = Profiles::from_item(Some(&Item::from([(name.to_owned(), odd.clone())]))).unwrap_err();
+            assert_eq!(defect.attribute, name, "{odd:?}");
+        }
+    }
 
     #[test]
     fn only_what_is_known_to_be_active_is_active() {
