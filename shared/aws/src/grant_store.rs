@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | subject | `SUBJECT#<issuer id>#<subject>` | `SUBJECT` |
 //! | grant | same | `TARGET#<name>` |
+//! | group | `GROUP#<issuer id>#<group>` | `GROUP` |
 //! | key set | `JWKS#<issuer id>` | `JWKS` |
 //! | uses in a window | `RATE#<issuer id>#<subject>` | `WINDOW#<first second>` |
 //! | used token | `TOKEN#<issuer id>#<jti>`, or `TOKEN-SHA256#<issuer id>#<hash>` for a long `jti` | `TOKEN` |
@@ -19,12 +20,15 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::RequestId as _;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::builders::KeysAndAttributesBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use futures_util::future::try_join;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::entitlement::SubjectRecord;
 use latchkey_domain::grant::GRANT_SORT_KEY_PREFIX;
+use latchkey_domain::group::GROUP_SORT_KEY;
 use latchkey_domain::hex::lower_hex;
-use latchkey_domain::identity::Identity;
+use latchkey_domain::identity::{Group, Identity};
 use latchkey_domain::item::Item;
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{Admission, Claim, GrantStore, RateLimit, Unavailable, UsageLedger, UsageView};
@@ -87,16 +91,22 @@ impl Table {
         Self { client, name: name.into() }
     }
 
-    /// Reads the subject's own item and one grant, in one request. Costs the same however many grants there are.
-    async fn read_one(&self, identity: &Identity, target: &TargetName, deadline: Instant) -> Result<Vec<Attributes>, Failure> {
+    /// Reads the subject's own item, one grant, and its groups' items, in one request. Costs the same however many grants there are.
+    async fn read_one(&self, identity: &Identity, groups: &[Group], target: &TargetName, deadline: Instant) -> Result<Rows, Failure> {
         let pk = identity.partition_key();
         let grant = format!("{GRANT_SORT_KEY_PREFIX}{target}");
-        let keys = KeysAndAttributes::builder()
-            .keys(key(pk.as_str(), SUBJECT_SORT_KEY))
-            .keys(key(pk, grant))
-            .consistent_read(true)
-            .build()
-            .map_err(|_| Failure::new(Kind::NotSent, false))?;
+        let keys = KeysAndAttributes::builder().keys(key(pk.as_str(), SUBJECT_SORT_KEY)).keys(key(pk, grant));
+        self.read_batch(with_groups(keys, identity, groups), deadline).await
+    }
+
+    /// Reads the items of the subject's groups, in one request.
+    async fn read_groups(&self, identity: &Identity, groups: &[Group], deadline: Instant) -> Result<Rows, Failure> {
+        self.read_batch(with_groups(KeysAndAttributes::builder(), identity, groups), deadline).await
+    }
+
+    /// Reads these items consistently: at most 100, as many as one request can have.
+    async fn read_batch(&self, keys: KeysAndAttributesBuilder, deadline: Instant) -> Result<Rows, Failure> {
+        let keys = keys.consistent_read(true).build().map_err(|_| Failure::new(Kind::NotSent, false))?;
         attempts::run(REPEATABLE, deadline, || {
             let request = self.client.batch_get_item().request_items(&self.name, keys.clone());
             async move {
@@ -114,7 +124,7 @@ impl Table {
     }
 
     /// Reads all of the subject's rows.
-    async fn read_all(&self, identity: &Identity, deadline: Instant) -> Result<Vec<Attributes>, Unavailable> {
+    async fn read_all(&self, identity: &Identity, deadline: Instant) -> Result<Rows, Unavailable> {
         let pk = identity.partition_key();
         let mut rows = Vec::new();
         let mut next: Option<Attributes> = None;
@@ -152,30 +162,62 @@ impl Table {
     }
 }
 
+/// Items as they were read.
+type Rows = Vec<Attributes>;
+
+/// Adds the keys of the groups' items.
+fn with_groups(keys: KeysAndAttributesBuilder, identity: &Identity, groups: &[Group]) -> KeysAndAttributesBuilder {
+    groups.iter().fold(keys, |keys, group| keys.keys(key(group.partition_key(&identity.issuer), GROUP_SORT_KEY)))
+}
+
 /// Sorts a subject's rows by their sort keys. Rows that are neither the subject's own nor grants are passed over.
-fn record(rows: Vec<Attributes>) -> Result<SubjectRecord, Failure> {
+fn record(rows: Rows, identity: &Identity, groups: &[Group]) -> Result<SubjectRecord, Failure> {
     let mut subject: Option<Item> = None;
     let mut grants = Vec::with_capacity(rows.len());
+    let mut granted = Vec::new();
     for mut row in rows {
-        row.remove("pk");
+        let pk = row.remove("pk");
         let Some(AttributeValue::S(sk)) = row.remove("sk") else { return Err(Failure::malformed(None)) };
         if sk == SUBJECT_SORT_KEY {
             subject = Some(from_attributes(row));
         } else if let Some(name) = sk.strip_prefix(GRANT_SORT_KEY_PREFIX) {
             grants.push((name.to_owned(), from_attributes(row)));
+        } else if sk == GROUP_SORT_KEY
+            && let Some(group) = groups.iter().find(|group| is_text(pk.as_ref(), &group.partition_key(&identity.issuer)))
+        {
+            granted.push((group.clone(), from_attributes(row)));
         }
     }
-    Ok(SubjectRecord::new(subject.as_ref(), grants))
+    let record = SubjectRecord::new(subject.as_ref(), grants);
+    Ok(if groups.is_empty() { record } else { record.with_groups(subject.as_ref(), granted) })
+}
+
+fn is_text(value: Option<&AttributeValue>, text: &str) -> bool {
+    matches!(value, Some(AttributeValue::S(value)) if value == text)
 }
 
 impl GrantStore for Table {
-    async fn read(&self, identity: &Identity, target: Option<&TargetName>, budget: Duration) -> Result<SubjectRecord, Unavailable> {
+    async fn read(
+        &self,
+        identity: &Identity,
+        groups: &[Group],
+        target: Option<&TargetName>,
+        budget: Duration,
+    ) -> Result<SubjectRecord, Unavailable> {
         let deadline = attempts::deadline(budget, REPEATABLE);
+        let unavailable = |failure: Failure| failure.into_unavailable(reason);
         let rows = match target {
-            Some(target) => self.read_one(identity, target, deadline).await.map_err(|failure| failure.into_unavailable(reason))?,
-            None => self.read_all(identity, deadline).await?,
+            Some(target) => self.read_one(identity, groups, target, deadline).await.map_err(unavailable)?,
+            None if groups.is_empty() => self.read_all(identity, deadline).await?,
+            None => {
+                // Side by side: the second request costs a request, and no time.
+                let of_groups = async { self.read_groups(identity, groups, deadline).await.map_err(unavailable) };
+                let (mut rows, of_groups) = Box::pin(try_join(self.read_all(identity, deadline), of_groups)).await?;
+                rows.extend(of_groups);
+                rows
+            }
         };
-        record(rows).map_err(|failure| failure.into_unavailable(reason))
+        record(rows, identity, groups).map_err(unavailable)
     }
 }
 
@@ -332,8 +374,9 @@ mod tests {
 
     #[test]
     fn rows_without_a_sort_key_are_not_rows() {
-        assert!(record(vec![Attributes::new()]).is_err());
-        assert!(record(vec![Attributes::from([("sk".to_owned(), text("SUBJECT"))])]).is_ok());
+        let jane = Identity { issuer: IssuerId::new("okta").unwrap(), subject: Subject::new("jane").unwrap() };
+        assert!(record(vec![Attributes::new()], &jane, &[]).is_err());
+        assert!(record(vec![Attributes::from([("sk".to_owned(), text("SUBJECT"))])], &jane, &[]).is_ok());
     }
 
     #[test]

@@ -7,13 +7,15 @@
 //! - A required claim is a string that is one of the allowed values, or an array in which one element is such a string.
 //!   `scope` and `scp` (RFC 8693, section 4.2) may also be one string of words parted by single spaces, of which one is
 //!   allowed. Numbers, booleans and objects match nothing: `"true"` and `true` are not the same.
+//! - The groups claim is a string, which is one group, or an array of nothing but strings. Of those, the groups count that begin
+//!   with the prefix, and each must be a legal one.
 
 use std::fmt;
 
 use latchkey_domain::clock::Timestamp;
-use latchkey_domain::identity::{Identity, Subject};
+use latchkey_domain::identity::{Group, Identity, MAX_GROUPS, Subject};
 
-use crate::config::{IssuerConfig, RequiredClaim};
+use crate::config::{GroupsClaim, IssuerConfig, RequiredClaim};
 use crate::json::{Object, Value};
 use crate::refusal::TokenRefusal;
 use crate::signature::SignedClaims;
@@ -32,6 +34,7 @@ pub struct VerifiedClaims {
     token_id: Option<String>,
     issued_at: Option<Timestamp>,
     expires_at: Timestamp,
+    groups: Vec<Group>,
 }
 
 impl VerifiedClaims {
@@ -60,9 +63,14 @@ impl VerifiedClaims {
         self.expires_at
     }
 
-    /// The identity, key id, token id and end, for the principal.
-    pub(crate) fn into_parts(self) -> (Identity, String, Option<String>, Timestamp) {
-        (self.identity, self.key_id, self.token_id, self.expires_at)
+    /// The groups that count, each once and in order; none where the issuer's are not looked at.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The identity, key id, token id, end and groups, for the principal.
+    pub(crate) fn into_parts(self) -> (Identity, String, Option<String>, Timestamp, Vec<Group>) {
+        (self.identity, self.key_id, self.token_id, self.expires_at, self.groups)
     }
 
     /// Checks claims that `issuer` has signed, as of `now`.
@@ -85,8 +93,12 @@ impl VerifiedClaims {
         for required in &issuer.required_claims {
             check_required(claims, required)?;
         }
+        let groups = match &issuer.groups {
+            Some(groups) => read_groups(claims, groups)?,
+            None => Vec::new(),
+        };
         let identity = Identity { issuer: issuer.id.clone(), subject };
-        Ok(Self { identity, key_id: token.into_key_id(), token_id, issued_at, expires_at })
+        Ok(Self { identity, key_id: token.into_key_id(), token_id, issued_at, expires_at, groups })
     }
 }
 
@@ -156,6 +168,27 @@ fn token_id(value: &Value) -> Result<String, TokenRefusal> {
     let text = value.as_text().ok_or(TokenRefusal::TokenId)?;
     let fits = !text.is_empty() && text.len() <= 4 * MAX_TOKEN_ID_CHARS && text.chars().count() <= MAX_TOKEN_ID_CHARS;
     if fits && !text.chars().any(char::is_control) { Ok(text.to_owned()) } else { Err(TokenRefusal::TokenId) }
+}
+
+/// The groups that count. A token without the claim has none: one that the issuer left out for its length reads as if it were empty.
+fn read_groups(claims: &Object, configured: &GroupsClaim) -> Result<Vec<Group>, TokenRefusal> {
+    let listed = match claims.get(&configured.name) {
+        None => return Ok(Vec::new()),
+        Some(Value::List(list)) => list.as_slice(),
+        Some(one @ Value::Text(_)) => std::slice::from_ref(one),
+        Some(Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Object(_)) => return Err(TokenRefusal::Groups),
+    };
+    let mut groups = Vec::new();
+    for group in listed {
+        let group = group.as_text().ok_or(TokenRefusal::Groups)?;
+        if group.starts_with(&configured.prefix) {
+            groups.push(Group::new(group).map_err(|_| TokenRefusal::Groups)?);
+        }
+    }
+    // A request for the same item twice would be refused by the table.
+    groups.sort_unstable();
+    groups.dedup();
+    if groups.len() > MAX_GROUPS { Err(TokenRefusal::TooManyGroups) } else { Ok(groups) }
 }
 
 fn check_required(claims: &Object, required: &RequiredClaim) -> Result<(), TokenRefusal> {

@@ -56,6 +56,8 @@ pub struct IssuerConfig {
     pub audience_claim: String,
     /// The claim that names the user.
     pub subject_claim: String,
+    /// The groups that are looked at; none where grants are for users alone.
+    pub groups: Option<GroupsClaim>,
     /// The accepted `typ` headers in lower case and without `application/`; an empty one stands for a header without `typ`.
     pub token_types: Vec<String>,
     /// The required claims, and for each its allowed values; no name twice.
@@ -79,6 +81,15 @@ pub(crate) fn discovery_url(issuer: &str) -> Option<String> {
     // "Any terminating / MUST be removed before appending": Auth0's issuers have one.
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     Some(format!("{base}/.well-known/openid-configuration"))
+}
+
+/// Where an issuer's tokens name the user's groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsClaim {
+    /// The claim's name: a member of the claims themselves, not of an object within.
+    pub name: String,
+    /// What a group begins with that counts; empty where each does.
+    pub prefix: String,
 }
 
 /// A claim that a token must have.
@@ -231,6 +242,8 @@ fn read_issuer(value: &Value, place: &str) -> Result<IssuerConfig, ConfigError> 
             "jwks",
             "audience_claim",
             "subject_claim",
+            "groups_claim",
+            "groups_prefix",
             "token_types",
             "required_claims",
             "leeway_seconds",
@@ -264,6 +277,7 @@ fn read_issuer(value: &Value, place: &str) -> Result<IssuerConfig, ConfigError> 
         keys: read_key_source(&section, &issuer)?,
         audience_claim: section.text("audience_claim")?.unwrap_or_else(|| defaults.audience_claim.into()),
         subject_claim: read_subject_claim(&section, &defaults)?,
+        groups: read_groups_claim(&section)?,
         token_types: read_token_types(&section, defaults.token_types)?,
         required_claims: read_required_claims(&section, defaults.required_claims, tenant)?,
         leeway_seconds: section.number("leeway_seconds", 0..=MAX_LEEWAY_SECONDS, DEFAULT_LEEWAY_SECONDS)?,
@@ -288,6 +302,14 @@ fn read_subject_claim(section: &Section<'_>, defaults: &PresetDefaults) -> Resul
         );
     }
     Ok(claim)
+}
+
+fn read_groups_claim(section: &Section<'_>) -> Result<Option<GroupsClaim>, ConfigError> {
+    match (section.text("groups_claim")?, section.text("groups_prefix")?) {
+        (Some(name), prefix) => Ok(Some(GroupsClaim { name, prefix: prefix.unwrap_or_default() })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(section.fault("groups_prefix", "is for groups_claim, which is not there")),
+    }
 }
 
 fn read_algorithms(section: &Section<'_>) -> Result<Vec<Algorithm>, ConfigError> {
@@ -444,6 +466,7 @@ mod tests {
         assert_eq!(issuer.algorithms, [Algorithm::RS256, Algorithm::ES256]);
         assert!(matches!(issuer.keys, KeySource::Table));
         assert_eq!((issuer.audience_claim.as_str(), issuer.subject_claim.as_str()), ("aud", "sub"));
+        assert_eq!(issuer.groups, None);
         assert_eq!(issuer.token_types, ["", "jwt", "at+jwt"]);
         assert!(issuer.required_claims.is_empty());
         assert_eq!((issuer.leeway_seconds, issuer.max_lifetime_seconds), (30, 86_400));
@@ -455,12 +478,14 @@ mod tests {
         let issuer = config(
             r#"{"id":"a-1","issuer":"https://idp.example/t/","audiences":["x","y"],"preset":"ping","algorithms":["EdDSA","PS256"],
                 "jwks":{"source":"url","url":"http://localhost:8080/keys"},"audience_claim":"client_id","subject_claim":"oid",
+                "groups_claim":"cognito:groups","groups_prefix":"sagemaker-",
                 "token_types":["application/AT+JWT",""],"required_claims":{"acr":"2","https://x/groups":["a","b"]},
                 "leeway_seconds":0,"max_lifetime_seconds":600}"#,
         );
         assert_eq!(issuer.preset, Some(Preset::Ping));
         assert_eq!(issuer.algorithms, [Algorithm::EdDSA, Algorithm::PS256]);
         assert!(matches!(&issuer.keys, KeySource::Url { url: Some(url) } if url == "http://localhost:8080/keys"));
+        assert_eq!(issuer.groups, Some(GroupsClaim { name: "cognito:groups".into(), prefix: "sagemaker-".into() }));
         assert_eq!(issuer.token_types, ["at+jwt", ""]);
         assert_eq!(issuer.required_claims.len(), 2);
         assert_eq!(issuer.required_claims[0], RequiredClaim { name: "acr".into(), values: vec!["2".into()] });
@@ -502,6 +527,10 @@ mod tests {
             (r#","max_lifetime_seconds":0"#, "[0].max_lifetime_seconds: must be a number from 1 to 2592000"),
             (r#","audience_claim":"""#, "[0].audience_claim: must not be empty"),
             (r#","subject_claim":["sub"]"#, "[0].subject_claim: must be a string"),
+            (r#","groups_claim":"""#, "[0].groups_claim: must not be empty"),
+            (r#","groups_claim":["groups"]"#, "[0].groups_claim: must be a string"),
+            (r#","groups_claim":"groups","groups_prefix":"""#, "[0].groups_prefix: must not be empty"),
+            (r#","groups_prefix":"a""#, "[0].groups_prefix: is for groups_claim, which is not there"),
             (r#","token_types":[]"#, "[0].token_types: must name at least one type, or \"\" for a header without one"),
             (r#","token_types":["a b"]"#, "[0].token_types[0]: must be a media type"),
             (r#","token_types":["application/"]"#, "[0].token_types[0]: must be a media type"),

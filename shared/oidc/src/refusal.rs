@@ -67,11 +67,15 @@ pub enum TokenRefusal {
     /// A required claim was left out by the issuer because it would have been too long (Entra's groups overage), so nothing
     /// is known of it.
     ClaimOverage,
+    /// The groups claim is neither a string nor an array of strings, or has a group that counts and is no legal one.
+    Groups,
+    /// More groups that count than are looked at. Which of them to leave out would be a guess.
+    TooManyGroups,
 }
 
 impl TokenRefusal {
     /// Every refusal, in the order in which the checks are made.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::TooLarge,
         Self::Malformed,
         Self::Header,
@@ -100,6 +104,8 @@ impl TokenRefusal {
         Self::TokenId,
         Self::ClaimOverage,
         Self::RequiredClaim,
+        Self::Groups,
+        Self::TooManyGroups,
     ];
 
     /// The refusal as it is written in audit records.
@@ -133,6 +139,8 @@ impl TokenRefusal {
             Self::SecurityEvent => "token.security-event",
             Self::RequiredClaim => "token.required-claim",
             Self::ClaimOverage => "token.claim-overage",
+            Self::Groups => "token.groups",
+            Self::TooManyGroups => "token.too-many-groups",
         }
     }
 }

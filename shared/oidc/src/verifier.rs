@@ -113,9 +113,9 @@ impl<F: Fetch, S: SnapshotStore, C: Clock> Verifier<F, S, C> {
 impl<F: Fetch, S: SnapshotStore, C: Clock> Authenticator for Verifier<F, S, C> {
     async fn authenticate(&self, token: &BearerToken, now: Timestamp, budget: Duration) -> Result<Principal, AuthenticationError> {
         let claims = self.verify(token.expose(), now, budget).await?;
-        let (identity, key_id, token_id, expires_at) = claims.into_parts();
+        let (identity, key_id, token_id, expires_at, groups) = claims.into_parts();
         #[expect(clippy::disallowed_methods, reason = "the one place where claims have been verified")]
-        Ok(Principal::from_verified_claims(identity, key_id, token_id, expires_at))
+        Ok(Principal::from_verified_claims(identity, key_id, token_id, expires_at, groups))
     }
 
     fn key_age(&self, now: Timestamp) -> Option<Duration> {

@@ -8,7 +8,7 @@ use latchkey_aws::grant_store::{MAX_PAGES, TOO_MANY_ROWS, Table};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::entitlement::SubjectRecord;
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{Admission, Claim, GrantStore as _, RateLimit, Unavailable, UsageLedger as _};
@@ -31,11 +31,11 @@ fn table(url: &str) -> Table {
 }
 
 fn read_one(server: &Server) -> Result<SubjectRecord, Unavailable> {
-    block_on(table(&server.url()).read(&identity(), Some(&target()), BUDGET))
+    block_on(table(&server.url()).read(&identity(), &[], Some(&target()), BUDGET))
 }
 
 fn read_all(server: &Server) -> Result<SubjectRecord, Unavailable> {
-    block_on(table(&server.url()).read(&identity(), None, BUDGET))
+    block_on(table(&server.url()).read(&identity(), &[], None, BUDGET))
 }
 
 const GRANT_ROW: &str = r#"{"pk":{"S":"SUBJECT#okta#00u#1"},"sk":{"S":"TARGET#research"},"kind":{"S":"studio"},"domain_id":{"S":"d-abc"},"user_profile_name":{"S":"jane"}}"#;
@@ -102,6 +102,60 @@ fn without_a_target_every_page_is_read_consistently() {
     assert_eq!(endless.requests().len(), MAX_PAGES);
 }
 
+const GROUP_ROW: &str = r#"{"pk":{"S":"GROUP#okta#risk#1"},"sk":{"S":"GROUP"},"targets":{"M":{"research":{"M":{"kind":{"S":"mlflow-server"},"tracking_server_name":{"S":"risks"}}}}}}"#;
+
+fn groups() -> [Group; 2] {
+    ["risk#1", "traders"].map(|group| Group::new(group).unwrap())
+}
+
+#[test]
+fn with_a_named_target_the_groups_come_in_the_same_request() {
+    let server = Server::new([json(200, &format!(r#"{{"Responses":{{"latchkey":[{GROUP_ROW}]}}}}"#))]);
+    let read = table(&server.url());
+    let shown = format!("{:?}", block_on(read.read(&identity(), &groups(), Some(&target()), BUDGET)).unwrap());
+    assert!(shown.contains(r#"Group("risk#1")"#) && shown.contains("\"risks\"") && shown.contains("grants: []"), "{shown}");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1, "no request besides the one that is made anyway");
+    let pk = value!({"S": "SUBJECT#okta#00u#1"});
+    assert_eq!(
+        requests[0].json(),
+        value!({"RequestItems": {"latchkey": {"ConsistentRead": true, "Keys": [
+            {"pk": pk, "sk": {"S": "SUBJECT"}}, {"pk": pk, "sk": {"S": "TARGET#research"}},
+            {"pk": {"S": "GROUP#okta#risk#1"}, "sk": {"S": "GROUP"}}, {"pk": {"S": "GROUP#okta#traders"}, "sk": {"S": "GROUP"}}]}}})
+    );
+}
+
+#[test]
+fn without_a_target_the_groups_are_one_request_more() {
+    // Whatever order the two come in, and whatever stands in the subject's own partition under a group's sort key.
+    let own = r#"{"pk":{"S":"SUBJECT#okta#00u#1"},"sk":{"S":"GROUP"},"targets":{"M":{"x":{"M":{}}}}}"#;
+    let both = json(200, &format!(r#"{{"Items":[{own},{SUBJECT_ROW}],"Responses":{{"latchkey":[{GROUP_ROW}]}}}}"#));
+    let server = Server::new([both.clone(), both]);
+    let shown = format!("{:?}", block_on(table(&server.url()).read(&identity(), &groups(), None, BUDGET)).unwrap());
+    assert!(shown.contains("Suspended") && shown.contains("\"risks\"") && shown.matches("group: Some").count() == 1, "{shown}");
+    let requests = server.requests();
+    let mut targets: Vec<_> = requests.iter().filter_map(|request| request.header("x-amz-target")).collect();
+    targets.sort_unstable();
+    assert_eq!(targets, ["DynamoDB_20120810.BatchGetItem", "DynamoDB_20120810.Query"]);
+    let batch = requests.iter().map(|request| request.json()).find(|body| body.get("RequestItems").is_some()).unwrap();
+    assert_eq!(
+        batch,
+        value!({"RequestItems": {"latchkey": {"ConsistentRead": true, "Keys": [
+            {"pk": {"S": "GROUP#okta#risk#1"}, "sk": {"S": "GROUP"}}, {"pk": {"S": "GROUP#okta#traders"}, "sk": {"S": "GROUP"}}]}}})
+    );
+}
+
+#[test]
+fn a_group_that_is_left_out_is_no_group_without_grants() {
+    let left_out =
+        r#"{"Responses":{},"UnprocessedKeys":{"latchkey":{"Keys":[{"pk":{"S":"GROUP#okta#traders"},"sk":{"S":"GROUP"}}]}},"Items":[]}"#;
+    for target in [Some(target()), None] {
+        let server = Server::new([json(200, left_out)]);
+        let unavailable = block_on(table(&server.url()).read(&identity(), &groups(), target.as_ref(), BUDGET)).unwrap_err();
+        assert_eq!(unavailable.reason.0, "dynamodb.throttled");
+    }
+}
+
 #[test]
 fn a_thousand_grants_are_read() {
     let rows: Vec<String> = (0..1000).map(|n| GRANT_ROW.replace("TARGET#research", &format!("TARGET#research-{n}"))).collect();
@@ -137,7 +191,7 @@ fn every_failure_of_a_read_is_unavailable_with_its_reason_in_time() {
         assert!(!format!("{unavailable:?}").contains("canary"), "{unavailable:?}");
         assert!(latchkey_aws::grant_store::REASONS.contains(&unavailable.reason));
     }
-    let unavailable = block_on(table(&nobody()).read(&identity(), None, BUDGET)).unwrap_err();
+    let unavailable = block_on(table(&nobody()).read(&identity(), &[], None, BUDGET)).unwrap_err();
     assert_eq!(unavailable.reason.0, "dynamodb.unreachable");
 }
 

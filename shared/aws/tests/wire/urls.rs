@@ -31,7 +31,7 @@ pub(crate) fn entitlement_to(subject: &str, role: Option<&str>, attributes: &[(&
     let row: Item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let identity = Identity { issuer: IssuerId::new("okta").unwrap(), subject: Subject::new(subject).unwrap() };
     let now = Timestamp::from_unix_seconds(NOW);
-    let principal = Principal::from_verified_claims(identity, "k1".to_owned(), None, now.plus_seconds(600));
+    let principal = Principal::from_verified_claims(identity, "k1".to_owned(), None, now.plus_seconds(600), Vec::new());
     let region = Region::new("eu-central-1").unwrap();
     let terms = Terms {
         role_arn: role.map(|role| RoleArn::new(role).unwrap()),

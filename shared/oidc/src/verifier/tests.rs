@@ -633,6 +633,66 @@ fn a_logout_token_proves_no_session() {
     }
 }
 
+/// The groups of a good token with this claim, or the reason for which it is refused.
+fn groups_of(verifier: &TestVerifier, claim: Option<&str>) -> Result<Vec<String>, &'static str> {
+    let token = claim.map_or_else(Claims::good, |claim| Claims::good().with("grp", claim)).signed();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    match runtime.block_on(verifier.verify(&token, Timestamp::from_unix_seconds(NOW), BUDGET)) {
+        Ok(claims) => Ok(claims.groups().iter().map(ToString::to_string).collect()),
+        Err(VerifyError::Refused { refusal, .. }) => Err(refusal.as_str()),
+        Err(VerifyError::Unavailable { failure, .. }) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn groups_are_those_of_the_claim_byte_for_byte_each_once() {
+    let verifier = plain_with(r#","groups_claim":"grp""#);
+    let read = |claim: &str| groups_of(&verifier, Some(claim));
+    let are = |groups: &[&str]| Ok(groups.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>());
+    assert_eq!(groups_of(&verifier, None), are(&[]), "no claim, no groups: nor where it was left out for its length");
+    assert_eq!(read(r#""risk""#), are(&["risk"]), "a string is one group, whatever it holds");
+    assert_eq!(read(r#""risk traders,all""#), are(&["risk traders,all"]));
+    assert_eq!(read("[]"), are(&[]));
+    assert_eq!(read(r#"["b","a","b","A"," a","/x/ü#*"]"#), are(&[" a", "/x/ü#*", "A", "a", "b"]));
+    assert_eq!(read(&format!("[\"{}\"]", "ü".repeat(255))).unwrap().len(), 1);
+    let long = format!("[\"a\",\"{}\"]", "x".repeat(256));
+    for odd in ["null", "true", "1", "{}", "[1]", "[null]", r#"["a",["b"]]"#, r#"["a",1]"#, r#"[""]"#, r#""""#, r#"["a\u0000"]"#, &long] {
+        assert_eq!(read(odd), Err("token.groups"), "{odd}");
+    }
+    // A dot is no path, as in no claim's name.
+    let nested = plain_with(r#","groups_claim":"realm.grp""#);
+    assert_eq!(groups_of(&nested, Some(r#"["a"]"#)), are(&[]));
+}
+
+#[test]
+fn only_groups_with_the_prefix_count_and_of_those_not_too_many() {
+    let verifier = plain_with(r#","groups_claim":"grp","groups_prefix":"sm-""#);
+    let listed = |count: usize, prefix: &str| (0..count).map(|n| format!("\"{prefix}{n}\"")).collect::<Vec<_>>().join(",");
+    let read = |groups: &[String]| groups_of(&verifier, Some(&format!("[{}]", groups.join(",")))).map(|groups| groups.len());
+    assert_eq!(read(&[listed(90, "sm-"), listed(500, "other-")]), Ok(90));
+    assert_eq!(read(&[listed(91, "sm-")]), Err("token.too-many-groups"), "and not the first of them");
+    assert_eq!(read(&[listed(90, "sm-"), listed(90, "sm-")]), Ok(90), "the same ones again are not more");
+    let long = format!("\"{}\"", "x".repeat(300));
+    assert_eq!(read(&[long.clone(), "\"SM-1\"".into(), "\"sm-\"".into()]), Ok(1), "what does not count can be anything, if it is text");
+    assert_eq!(read(&["1".into()]), Err("token.groups"));
+    assert_eq!(read(&[format!("\"sm-{}", &long[1..])]), Err("token.groups"));
+}
+
+#[test]
+fn groups_are_looked_at_where_the_issuer_is_told_to() {
+    for claim in ["1", "[1]", r#"["a","b"]"#] {
+        assert_eq!(groups_of(&plain(), Some(claim)), Ok(Vec::new()), "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn the_principal_is_in_its_groups() {
+    let token = Claims::good().with("grp", r#"["b","a"]"#).signed();
+    let verifier = plain_with(r#","groups_claim":"grp""#);
+    let principal = verifier.authenticate(&BearerToken::new(token), Timestamp::from_unix_seconds(NOW), BUDGET).await.unwrap();
+    assert_eq!(principal.groups().iter().map(|group| group.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
 #[test]
 fn required_claims_are_strings_or_lists_of_them() {
     let verifier = plain_with(r#","required_claims":{"groups":["a","b"],"acr":"2"}"#);
