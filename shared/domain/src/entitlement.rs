@@ -593,6 +593,9 @@ fn lowered(configured: u32, granted: Option<u32>, bounds: &std::ops::RangeInclus
 }
 
 #[cfg(test)]
+mod of_groups;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::fakes;

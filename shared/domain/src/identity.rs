@@ -227,6 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn groups_are_bounded_and_printable_and_their_issuers_own() {
+        let key = |issuer: &str, group: &str| Group::new(group).unwrap().partition_key(&IssuerId::new(issuer).unwrap());
+        assert_eq!(key("okta", "risk"), "GROUP#okta#risk");
+        assert_eq!(key("okta", "a#b"), "GROUP#okta#a#b");
+        assert_ne!(key("okta", "risk"), key("entra", "risk"));
+        assert_ne!(key("okta", "risk"), key("okta", "Risk"));
+        assert!(key(&"x".repeat(32), &"\u{10000}".repeat(255)).len() <= 2048, "DynamoDB's bound for a partition key");
+        for bad in [String::new(), "x".repeat(256), "a\u{0}b".into(), "a\nb".into(), "a\u{85}".into(), "x".repeat(5000)] {
+            assert!(Group::new(bad.clone()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn partition_keys_of_different_identities_differ() {
         let key = |issuer: &str, subject: &str| {
             Identity { issuer: IssuerId::new(issuer).unwrap(), subject: Subject::new(subject).unwrap() }.partition_key()
