@@ -1,18 +1,19 @@
 //! The command line.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::names::{AccountId, LandingName, RoleArn, TargetName};
 use latchkey_domain::target::Kind;
 
 use crate::change_log::ChangeArgs;
 use crate::commands::grants::state::State;
-use crate::grant_args::{GrantArgs, SubjectArgs, parse_issuer, parse_subject, parse_target};
+use crate::grant_args::{GrantArgs, SubjectArgs, parse_group, parse_issuer, parse_subject, parse_target};
 use crate::grant_file::Format;
 
 /// Short-lived presigned URLs for Amazon SageMaker
@@ -429,7 +430,7 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub issuers: IssuersArgs,
     /// Explain the request in this file, or on standard input with -: an event of API Gateway's, as in events/
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "subject", "target", "landing"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["issuer", "subject", "groups", "target", "landing"])]
     pub event: Option<PathBuf>,
     /// Explain what this issuer's subject would get, without a token; needs --subject. Without it and --event, a token is read from
     /// standard input
@@ -438,6 +439,9 @@ pub struct ExplainArgs {
     /// The subject, exactly as the issuer writes it in the subject claim; needs --issuer
     #[arg(long, requires = "issuer", value_parser = parse_subject, value_name = "SUBJECT")]
     pub subject: Option<Subject>,
+    /// A group that this subject is in, as a token would name it; may be repeated
+    #[arg(long = "group", requires = "subject", value_parser = parse_group, value_name = "GROUP")]
+    pub groups: Vec<Group>,
     /// The target that the portal asks for; without it, as without one in a request, the default
     #[arg(long, value_parser = parse_target, value_name = "NAME")]
     pub target: Option<TargetName>,
@@ -460,6 +464,12 @@ impl ExplainArgs {
     pub fn subject(&self) -> Option<Identity> {
         let (issuer, subject) = self.issuer.clone().zip(self.subject.clone())?;
         Some(Identity { issuer, subject })
+    }
+
+    /// The groups that the user is said to be in, each once.
+    pub fn groups(&self) -> Vec<Group> {
+        let groups: BTreeSet<&Group> = self.groups.iter().collect();
+        groups.into_iter().cloned().collect()
     }
 }
 

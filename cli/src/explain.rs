@@ -23,6 +23,7 @@ use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::decision::{Code, Reason};
 use latchkey_domain::entitlement::{self, Entitlement};
 use latchkey_domain::grant::Grant;
+use latchkey_domain::identity::Group;
 use latchkey_domain::item::Item;
 use latchkey_domain::ports::{Authenticator, GrantStore, ProfileKeeper as _, RateLimit, UsageView};
 use serde::Serialize;
@@ -126,8 +127,10 @@ where
             checks: facts.checks(at),
             issuer: record.as_ref().and_then(|record| record.issuer_id.clone()),
             subject: record.as_ref().and_then(|record| record.subject.clone()),
-            grant: facts.grant(at).map(|grant| Granted {
+            groups: facts.seen.groups.iter().map(ToString::to_string).collect(),
+            grant: facts.grant(at).map(|(grant, group)| Granted {
                 target: grant.name.to_string(),
+                group: group.map(ToString::to_string),
                 attributes: grant.to_item(),
                 terms: entitlement.as_ref().map(|entitlement| Terms::of(entitlement, &own_account)),
             }),
@@ -207,6 +210,8 @@ pub struct Explanation {
     pub issuer: Option<String>,
     /// The subject.
     pub subject: Option<String>,
+    /// The subject's groups that were looked for.
+    pub groups: Vec<String>,
     /// The grant that matched.
     pub grant: Option<Granted>,
     /// The grants that were read, as `GET /targets` lists them: with a target named just that one.
@@ -296,6 +301,8 @@ impl Outcome {
 pub struct Granted {
     /// The target's name.
     pub target: String,
+    /// The group whose grant it is; null for the subject's own.
+    pub group: Option<String>,
     /// The row's attributes, defaults written out.
     pub attributes: Item,
     /// What it comes to with the configuration, where it opens.
@@ -386,10 +393,10 @@ impl Facts<'_> {
         Some(Check::of(self.reason()?, self.record?))
     }
 
-    /// The grant that matched, of a request that came as far as that.
-    fn grant(&self, at: Timestamp) -> Option<&Grant> {
+    /// The grant that matched, of a request that came as far as that, and the group whose it is.
+    fn grant(&self, at: Timestamp) -> Option<(&Grant, Option<&Group>)> {
         if let Some(entitlement) = self.entitlement {
-            return Some(entitlement.grant());
+            return Some((entitlement.grant(), entitlement.group()));
         }
         match self.ends_at() {
             Some(Some(end)) if end > Check::Choice => entitlement::meant(self.seen.record.as_ref()?, self.seen.target.as_ref(), at),
@@ -434,13 +441,22 @@ impl Facts<'_> {
 
     /// What a check that was made was about.
     fn about(&self, check: Check, record: &AuditRecord, at: Timestamp) -> Option<String> {
-        let grant = self.grant(at);
+        let found = self.grant(at);
+        let grant = found.map(|(grant, _)| grant);
         match check {
             Check::Endpoint => record.vpc_endpoint.clone(),
             Check::Issuer => record.issuer_id.clone(),
             Check::Key => record.key_id.clone(),
             Check::Subject => record.subject.clone(),
-            Check::Choice => grant.map(|grant| grant.name.to_string()).or_else(|| record.target.clone()),
+            Check::Groups => (!self.seen.groups.is_empty()).then(|| {
+                let groups: Vec<&str> = self.seen.groups.iter().map(Group::as_str).collect();
+                groups.join(", ")
+            }),
+            Check::Choice => match found {
+                Some((grant, Some(group))) => Some(format!("{}, of the group {group}", grant.name)),
+                Some((grant, None)) => Some(grant.name.to_string()),
+                None => record.target.clone(),
+            },
             Check::Grant => grant.map(|grant| grant.target.to_string()),
             Check::InForce => grant.and_then(in_force),
             Check::Landing => Some(self.entitlement?.landing().map_or("none wanted".to_owned(), |landing| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 
@@ -42,6 +42,14 @@ pub fn parse_issuer(text: &str) -> Result<IssuerId, String> {
 /// What a legal subject is.
 pub fn parse_subject(text: &str) -> Result<Subject, String> {
     Subject::new(text).map_err(|error| error.to_string())
+}
+
+/// Reads a group.
+///
+/// # Errors
+/// What a legal group is.
+pub fn parse_group(text: &str) -> Result<Group, String> {
+    Group::new(text).map_err(|error| error.to_string())
 }
 
 /// Reads a target's name.

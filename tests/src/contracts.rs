@@ -10,7 +10,7 @@ use latchkey_domain::clock::Timestamp;
 use latchkey_domain::decision::{Code, Denial, Reason};
 use latchkey_domain::entitlement::{self, Entitlement, SubjectRecord, Terms, Wish};
 use latchkey_domain::fakes;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::identity::{Group, Identity, IssuerId, MAX_GROUPS, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::{ExternalId, Region, RoleArn, TargetName};
 use latchkey_domain::ports::{Admission, Claim, GrantStore, ProfileKeeper, RateLimit, Unavailable, UrlIssuer, UsageLedger, UsageView};
@@ -69,7 +69,7 @@ pub async fn grant_store(store: &impl GrantStore, seed: &impl Seed) {
     let jane = identity("okta", "jane");
     let read = async |identity: &Identity, target: Option<&str>| {
         let name = target.map(|name| TargetName::new(name).unwrap());
-        let record = store.read(identity, name.as_ref(), BUDGET).await.unwrap();
+        let record = store.read(identity, &[], name.as_ref(), BUDGET).await.unwrap();
         opens(identity, &record, target)
     };
 
@@ -115,7 +115,7 @@ pub async fn grant_store(store: &impl GrantStore, seed: &impl Seed) {
 
     // Items of other sorts in the same partition are not grants.
     seed.put("SUBJECT#okta#jane", "NOTE#c", studio("jane-c")).await;
-    let record = store.read(&jane, None, BUDGET).await.unwrap();
+    let record = store.read(&jane, &[], None, BUDGET).await.unwrap();
     assert_eq!(entitlement::list(&record, &terms(), "111122223333", NOW).unwrap().len(), 2);
 
     // A subject with more grants than one page of an answer holds (1 MB) is read whole.
@@ -126,8 +126,96 @@ pub async fn grant_store(store: &impl GrantStore, seed: &impl Seed) {
         item.insert("note".into(), ballast.clone());
         seed.put("SUBJECT#okta#many", &format!("TARGET#t{number:02}"), item).await;
     }
-    let record = store.read(&many, None, BUDGET).await.unwrap();
+    let record = store.read(&many, &[], None, BUDGET).await.unwrap();
     assert_eq!(entitlement::list(&record, &terms(), "111122223333", NOW).unwrap().len(), 60);
+}
+
+/// The contract of [`GrantStore`], of what groups were granted.
+///
+/// # Panics
+/// When it is broken.
+pub async fn groups(store: &impl GrantStore, seed: &impl Seed) {
+    let read = async |identity: &Identity, groups: &[&str], target: Option<&str>| {
+        let name = target.map(|name| TargetName::new(name).unwrap());
+        let groups: Vec<Group> = groups.iter().map(|group| Group::new(*group).unwrap()).collect();
+        let record = store.read(identity, &groups, name.as_ref(), BUDGET).await.unwrap();
+        opens(identity, &record, target)
+    };
+    let text = |value: &str| Value::S(value.to_owned());
+    let server =
+        |name: &str| Value::M(Item::from([("kind".to_owned(), text("mlflow-server")), ("tracking_server_name".to_owned(), text(name))]));
+    let granted = |targets: &[(&str, Value)]| {
+        let targets = targets.iter().map(|(name, grant)| ((*name).to_owned(), grant.clone())).collect();
+        Item::from([("targets".to_owned(), Value::M(targets))])
+    };
+    let mut lab = studio("x");
+    lab.remove("user_profile_name");
+    let jane = identity("okta", "jane");
+
+    // Groups of which the table knows nothing are no error, and neither is a subject of whom it knows nothing else.
+    for target in [None, Some("a")] {
+        assert_eq!(read(&jane, &["risk", "a#b"], target).await, Err(entitlement::NO_GRANT));
+    }
+    // A write shows at once, in both ways of reading, for whoever is in the group and for nobody else.
+    seed.put("GROUP#okta#risk", "GROUP", granted(&[("a", server("risks"))])).await;
+    for target in [None, Some("a")] {
+        assert_eq!(read(&jane, &["risk", "traders"], target).await, Ok("risks".into()));
+        for (identity, groups) in [
+            (&jane, [].as_slice()),
+            (&jane, &["Risk", "risk ", "ris", "risks", "okta#risk", "GROUP#okta#risk"]),
+            (&identity("entra", "jane"), &["risk"]),
+            (&identity("okta", "risk"), &[]),
+        ] {
+            assert_eq!(read(identity, groups, target).await, Err(entitlement::NO_GRANT), "{identity:?} {groups:?}");
+        }
+    }
+    // Items of other sorts are no group's, and a group's is no subject's.
+    for (pk, sk) in [
+        ("SUBJECT#okta#jane", "GROUP"),
+        ("GROUP#okta#traders", "TARGET#b"),
+        ("GROUP#okta#traders", "SUBJECT"),
+        ("SUBJECT#okta#traders", "GROUP"),
+        ("GROUP#okta", "GROUP"),
+    ] {
+        seed.put(pk, sk, granted(&[("b", server("stray"))])).await;
+    }
+    assert_eq!(read(&jane, &["traders"], Some("b")).await, Err(entitlement::NO_GRANT));
+    assert_eq!(read(&jane, &["traders"], None).await, Err(entitlement::NO_GRANT));
+    // Groups with a `#` in them are their own.
+    seed.put("GROUP#okta#a#b", "GROUP", granted(&[("b", server("sharp"))])).await;
+    assert_eq!(read(&jane, &["a#b"], Some("b")).await, Ok("sharp".into()));
+    assert_eq!(read(&jane, &["a", "b"], Some("b")).await, Err(entitlement::NO_GRANT));
+
+    // The profile is the subject's own, which comes with it; and so does what suspends the subject.
+    seed.put("GROUP#okta#desk", "GROUP", granted(&[("lab", Value::M(lab))])).await;
+    assert_eq!(read(&jane, &["desk"], Some("lab")).await, Err(entitlement::NO_PROFILE));
+    seed.put("SUBJECT#okta#jane", "SUBJECT", Item::from([("user_profile_name".into(), text("jane"))])).await;
+    for target in [None, Some("lab")] {
+        assert_eq!(read(&jane, &["desk"], target).await, Ok("jane".into()));
+    }
+    seed.put("SUBJECT#okta#jane", "SUBJECT", Item::from([("status".into(), text("suspended"))])).await;
+    for target in [None, Some("lab")] {
+        assert_eq!(read(&jane, &["desk"], target).await, Err(entitlement::SUSPENDED));
+    }
+    // The subject's own row closes what the group's would open.
+    let joe = identity("okta", "joe");
+    let mut closed = studio("joe");
+    closed.insert("enabled".into(), Value::Bool(false));
+    seed.put("SUBJECT#okta#joe", "TARGET#a", closed).await;
+    for target in [None, Some("a")] {
+        assert_eq!(read(&joe, &["risk"], target).await, Err(entitlement::DISABLED));
+    }
+
+    // As many as a token may name, with as much in them as one answer holds.
+    let most: Vec<String> = (0..MAX_GROUPS).map(|n| format!("most-{n}")).collect();
+    for group in &most {
+        let mut item = granted(&[(group, server(group))]);
+        item.insert("note".into(), text(&"x".repeat(20_000)));
+        seed.put(&format!("GROUP#okta#{group}"), "GROUP", item).await;
+    }
+    let most: Vec<&str> = most.iter().map(String::as_str).collect();
+    assert_eq!(read(&identity("okta", "jane-2"), &most, Some("most-89")).await, Ok("most-89".into()));
+    assert_eq!(read(&identity("okta", "jane-2"), &most, None).await, Err(entitlement::NOT_NAMED));
 }
 
 /// The contract of [`UsageLedger`].

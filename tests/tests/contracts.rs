@@ -98,6 +98,7 @@ async fn exact_count_on_the_embedded_engine() {
 
 on_both_engines! {
     grant_store => |store, seed| contracts::grant_store(&store, &seed).await;
+    groups => |store, seed| contracts::groups(&store, &seed).await;
     usage_ledger => |store, seed| contracts::usage_ledger(&store).await;
     usage_view => |store, seed| contracts::usage_view(&store).await;
     snapshot_store => |store, seed| contracts::snapshot_store(&store, &seed).await;
@@ -111,6 +112,12 @@ mod fake {
     async fn grant_store() {
         let table = fakes::MemoryTable::default();
         contracts::grant_store(&table, &table).await;
+    }
+
+    #[tokio::test]
+    async fn groups() {
+        let table = fakes::MemoryTable::default();
+        contracts::groups(&table, &table).await;
     }
 
     #[tokio::test]

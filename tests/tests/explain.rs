@@ -536,7 +536,7 @@ fn an_endpoint_of_another_region_is_told_and_nothing_is_called() {
             refusal: None,
             event: String::new(),
         };
-        let caller = Caller::<KnownTokens>::Named(identity.clone());
+        let caller = Caller::<KnownTokens>::Named(identity.clone(), Vec::new());
         let explainer = Explainer::new(Asked::Subject, nobody.config(), &clients, caller, table, ManualClock::at(NOW));
         let event = json!({"path": "/presigned-urls", "httpMethod": "POST", "headers": {"Authorization": "Bearer none"}}).to_string();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -78,7 +78,7 @@ async fn explain(
     let table = Table::new(deployment.clients.dynamodb(), config.table.clone());
     let clock = SystemClock::new();
     let caller = match named {
-        Some(identity) => Caller::Named(identity),
+        Some(identity) => Caller::Named(identity, args.groups()),
         // The keys are as old as they are, whenever the token is looked at.
         None => Caller::OfTheToken(Verifier::new(std::mem::take(&mut config.issuers), deployment.transport, table.clone(), clock)),
     };

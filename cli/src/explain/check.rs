@@ -66,6 +66,8 @@ checks! {
     Subject = "subject", "it names its subject";
     /// The claims that the issuer's configuration requires.
     RequiredClaims = "required-claims", "it has the required claims";
+    /// The groups that it names, where they are looked at.
+    Groups = "groups", "its groups can be read, where they are looked at";
     /// The body.
     Body = "body", "the body can be read";
     /// The table answers.
@@ -128,11 +130,12 @@ impl Check {
             Self::Audience => is_token(&[TokenRefusal::Audience]),
             Self::Subject => is_token(&[TokenRefusal::Subject, TokenRefusal::TokenId]),
             Self::RequiredClaims => is_token(&[TokenRefusal::ClaimOverage, TokenRefusal::RequiredClaim]),
+            Self::Groups => is_token(&[TokenRefusal::Groups, TokenRefusal::TooManyGroups]),
             Self::Body => is_one_of(body::REASONS),
             Self::Table => false,
             Self::Standing => is_one_of(&[grant::SUSPENDED, grant::SUBJECT_MALFORMED]),
-            Self::Choice => is_one_of(&[grant::NO_GRANT, grant::NOT_NAMED, grant::SEVERAL_DEFAULTS]),
-            Self::Grant => reason == grant::MALFORMED,
+            Self::Choice => is_one_of(&[grant::NO_GRANT, grant::NOT_NAMED, grant::SEVERAL_DEFAULTS, grant::AMBIGUOUS]),
+            Self::Grant => is_one_of(&[grant::MALFORMED, grant::NO_PROFILE]),
             Self::InForce => is_one_of(&[grant::DISABLED, grant::NOT_YET, grant::EXPIRED]),
             Self::Landing => reason == grant::NO_LANDING,
             Self::Reach => is_one_of(&[grant::FOREIGN_ACCOUNT, grant::FOREIGN_PARTITION]),
@@ -172,6 +175,7 @@ impl Check {
                 | Self::Audience
                 | Self::Subject
                 | Self::RequiredClaims
+                | Self::Groups
         )
     }
 

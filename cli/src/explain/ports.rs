@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_domain::audit::AuditRecord;
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::entitlement::SubjectRecord;
-use latchkey_domain::identity::{Identity, Principal};
+use latchkey_domain::identity::{Group, Identity, Principal};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{
     Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, RateLimit, Unavailable, UsageLedger, UsageView,
@@ -29,6 +29,8 @@ pub struct Onlooker<S> {
 pub struct Seen {
     /// What it holds for the subject: all of it, or what was read for the target that was named.
     pub record: Option<SubjectRecord>,
+    /// The groups for which it was looked.
+    pub groups: Vec<Group>,
     /// The target that was named.
     pub target: Option<TargetName>,
     /// How many URLs are counted in this window.
@@ -48,9 +50,17 @@ impl<S> Onlooker<S> {
 }
 
 impl<S: GrantStore> GrantStore for Onlooker<S> {
-    async fn read(&self, identity: &Identity, target: Option<&TargetName>, budget: Duration) -> Result<SubjectRecord, Unavailable> {
-        let record = self.table.read(identity, target, budget).await?;
+    async fn read(
+        &self,
+        identity: &Identity,
+        groups: &[Group],
+        target: Option<&TargetName>,
+        budget: Duration,
+    ) -> Result<SubjectRecord, Unavailable> {
+        let record = self.table.read(identity, groups, target, budget).await;
         let mut seen = lock(&self.seen);
+        seen.groups = groups.to_vec();
+        let record = record?;
         (seen.record, seen.target) = (Some(record.clone()), target.cloned());
         Ok(record)
     }
@@ -91,8 +101,8 @@ impl<S: UsageView> UsageLedger for Onlooker<S> {
 pub enum Caller<A> {
     /// The token's, as the broker proves it.
     OfTheToken(A),
-    /// Somebody whom the operator names. There is no token, and nothing is proven.
-    Named(Identity),
+    /// Somebody whom the operator names, in these groups. There is no token, and nothing is proven.
+    Named(Identity, Vec<Group>),
 }
 
 impl<A: Authenticator> Authenticator for Caller<A> {
@@ -100,14 +110,16 @@ impl<A: Authenticator> Authenticator for Caller<A> {
         match self {
             Self::OfTheToken(authenticator) => authenticator.authenticate(token, now, budget).await,
             #[expect(clippy::disallowed_methods, reason = "over ports that write nothing and mint nothing, being somebody opens nothing")]
-            Self::Named(identity) => Ok(Principal::from_verified_claims(identity.clone(), String::new(), None, now)),
+            Self::Named(identity, groups) => {
+                Ok(Principal::from_verified_claims(identity.clone(), String::new(), None, now, groups.clone()))
+            }
         }
     }
 
     fn key_age(&self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::OfTheToken(authenticator) => authenticator.key_age(now),
-            Self::Named(_) => None,
+            Self::Named(..) => None,
         }
     }
 }

@@ -107,6 +107,9 @@ fn check(text: &mut String, number: &str, outcome: Outcome, what: &str) {
 fn grant(text: &mut String, explanation: &Explanation) {
     if let Some(grant) = &explanation.grant {
         let _ = write!(text, "\n\nThe grant that matched: {}", grant.target);
+        if let Some(group) = &grant.group {
+            let _ = write!(text, ", of the group {}", printable(group));
+        }
         for (name, value) in &grant.attributes {
             let value = match (name.as_str(), value) {
                 ("not_before" | "expires_at", Attribute::N(seconds)) => seconds
