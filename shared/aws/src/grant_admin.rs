@@ -2,7 +2,9 @@
 //!
 //! Nothing here is called on the way to a URL. Nothing is written that the broker would not read back as the same grant.
 
+mod entry;
 mod expression;
+mod group;
 mod row;
 mod subject;
 
@@ -21,6 +23,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::grant::{GRANT_SORT_KEY_PREFIX, Grant, GrantDefect};
+use latchkey_domain::group::GROUP_SORT_KEY;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
@@ -28,6 +31,7 @@ use latchkey_domain::subject::SUBJECT_SORT_KEY;
 
 pub use self::expression::Expect;
 use self::expression::Expression;
+pub use self::group::GroupIdentity;
 pub use self::row::Row;
 use crate::item::{Attributes, Unwritable, key, text, to_attributes};
 
@@ -277,18 +281,30 @@ impl GrantAdmin {
     /// # Errors
     /// [`AdminError::Aws`].
     pub async fn list_all(&self, from: Option<Cursor>) -> Result<Page, AdminError> {
-        let output = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .filter_expression("begins_with(pk, :subject)")
-            .expression_attribute_values(":subject", text("SUBJECT#"))
-            .set_exclusive_start_key(from.map(|cursor| cursor.0))
-            .send()
-            .await?;
+        self.page(from, false).await
+    }
+
+    /// Lists every subject's rows and every group's, as [`Self::list_all`] does.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn list_all_and_groups(&self, from: Option<Cursor>) -> Result<Page, AdminError> {
+        self.page(from, true).await
+    }
+
+    async fn page(&self, from: Option<Cursor>, groups: bool) -> Result<Page, AdminError> {
+        let request = self.client.scan().table_name(&self.table).consistent_read(true);
+        let request = request.expression_attribute_values(":subject", text("SUBJECT#"));
+        let request = if groups {
+            let request = request.filter_expression("begins_with(pk, :subject) OR (begins_with(pk, :group) AND sk = :own)");
+            request.expression_attribute_values(":group", text("GROUP#")).expression_attribute_values(":own", text(GROUP_SORT_KEY))
+        } else {
+            request.filter_expression("begins_with(pk, :subject)")
+        };
+        let output = request.set_exclusive_start_key(from.map(|cursor| cursor.0)).send().await?;
+        let rows = output.items.unwrap_or_default().into_iter().map(Row::from_attributes);
         Ok(Page {
-            rows: output.items.unwrap_or_default().into_iter().map(Row::from_attributes).collect(),
+            rows: rows.flat_map(|row| if row.group.is_some() { group::rows(row) } else { vec![row] }).collect(),
             next: output.last_evaluated_key.filter(|key| !key.is_empty()).map(Cursor),
         })
     }
