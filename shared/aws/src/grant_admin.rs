@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId as _;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType, TableStatus, TimeToLiveSpecification,
 };
@@ -27,7 +28,8 @@ use latchkey_domain::group::GROUP_SORT_KEY;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
-use latchkey_domain::subject::SUBJECT_SORT_KEY;
+use latchkey_domain::subject::{Profiles, SUBJECT_SORT_KEY};
+use latchkey_domain::target::Kind;
 
 pub use self::expression::Expect;
 use self::expression::Expression;
@@ -309,40 +311,63 @@ impl GrantAdmin {
         })
     }
 
-    /// The grants of other subjects that may open the same door as this one: nobody should get at somebody else's profile by
-    /// mistake. It reads the whole table (`dynamodb:Scan`, and the cost of that), since rows are found by their subject alone, but of
-    /// its rows only those of the same kind, and for Studio of the same domain, come back.
+    /// The rows of other subjects by which they may open the same door as by this grant: nobody should get at somebody else's profile
+    /// by mistake. They are grants, and for a user profile also subjects' own rows that name it for what their groups may open. It reads
+    /// the whole table (`dynamodb:Scan`, and the cost of that), since rows are found by their subject alone, but of its rows only those
+    /// come back that are of the same kind, and for Studio of the same domain, or are subjects'.
     ///
     /// Rows that are no grants are passed over, as the broker passes them over. What is written while it reads may be missed.
     ///
     /// # Errors
     /// [`AdminError::Aws`].
     pub async fn other_owners(&self, identity: &Identity, grant: &Grant) -> Result<Vec<Row>, AdminError> {
+        let request = self.client.scan().expression_attribute_names("#kind", "kind");
+        let mut request = request.expression_attribute_values(":kind", text(grant.target.kind().as_str()));
+        let mut filter = "#kind = :kind".to_owned();
+        // Case does not count for names, so they are compared here; a domain's id has none.
+        if let [(name, value), _, ..] = grant.target.attributes().as_slice() {
+            filter.push_str(" AND #first = :first");
+            request = request.expression_attribute_names("#first", *name).expression_attribute_values(":first", text(*value));
+        }
+        let owns = |row: &Row| {
+            row.grant().and_then(Result::ok).is_some_and(|other| other.may_open_the_same_door(grant))
+                || row.profiles().is_some_and(|profiles| profiles.may_be(&grant.target))
+        };
+        self.others(identity, request, &filter, owns).await
+    }
+
+    /// The rows of other subjects by which one of these user profiles is or may be theirs, as [`Self::other_owners`] has them.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn other_owners_of_profiles(&self, identity: &Identity, profiles: &Profiles) -> Result<Vec<Row>, AdminError> {
+        let request = self.client.scan().expression_attribute_names("#kind", "kind");
+        let request = request.expression_attribute_values(":kind", text(Kind::Studio.as_str()));
+        let owns = |row: &Row| {
+            row.grant().and_then(Result::ok).is_some_and(|other| profiles.may_be(&other.target))
+                || row.profiles().is_some_and(|others| others.may_meet(profiles))
+        };
+        self.others(identity, request, "#kind = :kind", owns).await
+    }
+
+    /// Other subjects' rows: those that the filter lets through and subjects' own, of them those that `owns` takes.
+    async fn others(
+        &self,
+        identity: &Identity,
+        request: ScanFluentBuilder,
+        filter: &str,
+        owns: impl Fn(&Row) -> bool,
+    ) -> Result<Vec<Row>, AdminError> {
         let partition_key = identity.partition_key();
-        let mut owners = Vec::new();
-        let mut next = None;
+        let request = request.table_name(&self.table).consistent_read(true);
+        let request = request.filter_expression(format!("begins_with(pk, :subject) AND (({filter}) OR sk = :own)"));
+        let request = request.expression_attribute_values(":subject", text("SUBJECT#"));
+        let request = request.expression_attribute_values(":own", text(SUBJECT_SORT_KEY));
+        let (mut owners, mut next) = (Vec::new(), None);
         loop {
-            let mut scan = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .expression_attribute_names("#kind", "kind")
-                .expression_attribute_values(":kind", text(grant.target.kind().as_str()))
-                .expression_attribute_values(":subject", text("SUBJECT#"))
-                .set_exclusive_start_key(next);
-            let mut filter = "begins_with(pk, :subject) AND #kind = :kind".to_owned();
-            // Case does not count for names, so they are compared here; a domain's id has none.
-            if let [(name, value), _, ..] = grant.target.attributes().as_slice() {
-                filter.push_str(" AND #first = :first");
-                scan = scan.expression_attribute_names("#first", *name).expression_attribute_values(":first", text(*value));
-            }
-            let output = scan.filter_expression(filter).send().await?;
+            let output = request.clone().set_exclusive_start_key(next).send().await?;
             let rows = output.items.unwrap_or_default().into_iter().map(Row::from_attributes);
-            owners.extend(rows.filter(|row| {
-                row.partition_key != partition_key
-                    && row.grant().and_then(Result::ok).is_some_and(|other| other.may_open_the_same_door(grant))
-            }));
+            owners.extend(rows.filter(|row| row.partition_key != partition_key && owns(row)));
             next = output.last_evaluated_key.filter(|key| !key.is_empty());
             if next.is_none() {
                 return Ok(owners);

@@ -6,6 +6,7 @@ use crate::grant::GrantDefect;
 use crate::item::{Item, Value};
 use crate::names::{DomainId, InvalidName, UserProfileName};
 use crate::row::{Row, defect};
+use crate::target::Target;
 
 /// Sort key of the subject's own item.
 pub const SUBJECT_SORT_KEY: &str = "SUBJECT";
@@ -77,6 +78,29 @@ impl Profiles {
         self.by_domain.get(domain).or(self.anywhere.as_ref())
     }
 
+    /// Whether one of them is or may be this target. Case does not count, as with SageMaker.
+    pub fn may_be(&self, target: &Target) -> bool {
+        match target {
+            Target::Studio(studio) => self.in_domain(&studio.domain_id).is_some_and(|own| is_same(own, &studio.user_profile_name)),
+            Target::Notebook(_) | Target::MlflowServer(_) | Target::MlflowApp(_) | Target::PartnerApp(_) => false,
+        }
+    }
+
+    /// Whether a profile of theirs is or may be one of another subject's.
+    pub fn may_meet(&self, other: &Self) -> bool {
+        let meet = |own: Option<&UserProfileName>, others: Option<&UserProfileName>| {
+            own.zip(others).is_some_and(|(own, others)| is_same(own, others))
+        };
+        let mut domains = self.by_domain.keys().chain(other.by_domain.keys());
+        // In a domain that neither has one of its own for.
+        meet(self.anywhere.as_ref(), other.anywhere.as_ref()) || domains.any(|domain| meet(self.in_domain(domain), other.in_domain(domain)))
+    }
+
+    /// The names, whatever domain they are in.
+    pub fn names(&self) -> impl Iterator<Item = &UserProfileName> {
+        self.anywhere.iter().chain(self.by_domain.values())
+    }
+
     /// The attributes. Reading them gives the profiles back.
     pub fn to_item(&self) -> Item {
         let text = |name: &UserProfileName| Value::S(name.as_str().to_owned());
@@ -92,9 +116,41 @@ impl Profiles {
     }
 }
 
+fn is_same(one: &UserProfileName, other: &UserProfileName) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::{Kind, Studio};
+
+    #[test]
+    fn what_may_be_anothers_is_told() {
+        let name = |name: &str| UserProfileName::new(name).unwrap();
+        let domain = |id: &str| DomainId::new(id).unwrap();
+        let of = |anywhere: Option<&str>, by_domain: &[(&str, &str)]| Profiles {
+            anywhere: anywhere.map(name),
+            by_domain: by_domain.iter().map(|(id, profile)| (domain(id), name(profile))).collect(),
+        };
+        let meet = |one: &Profiles, other: &Profiles| {
+            assert_eq!(one.may_meet(other), other.may_meet(one));
+            one.may_meet(other)
+        };
+        assert!(meet(&of(Some("jane"), &[]), &of(Some("Jane"), &[])));
+        assert!(!meet(&of(Some("jane"), &[]), &of(Some("joe"), &[])));
+        assert!(meet(&of(Some("jane"), &[]), &of(Some("joe"), &[("d-a", "JANE")])));
+        assert!(!meet(&of(Some("jane"), &[("d-a", "x")]), &of(None, &[("d-a", "jane")])), "there she is x");
+        assert!(meet(&of(None, &[("d-a", "x")]), &of(None, &[("d-a", "x")])));
+        assert!(!meet(&of(None, &[("d-a", "x")]), &of(None, &[("d-b", "x")])));
+        assert!(!meet(&of(None, &[]), &of(None, &[])));
+        let studio = |id: &str, profile: &str| Target::from(Studio { domain_id: domain(id), user_profile_name: name(profile) });
+        let jane = of(Some("jane"), &[("d-a", "x")]);
+        assert!(jane.may_be(&studio("d-b", "JANE")) && jane.may_be(&studio("d-a", "x")));
+        assert!(!jane.may_be(&studio("d-a", "jane")) && !jane.may_be(&studio("d-b", "x")));
+        assert_eq!(jane.names().count(), 2);
+        assert_eq!(Kind::Studio.attributes(), ["domain_id", PROFILE]);
+    }
 
     #[test]
     fn profiles_are_one_for_all_domains_and_one_for_each() {

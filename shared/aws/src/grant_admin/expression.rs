@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use latchkey_domain::grant;
 use latchkey_domain::item::Item;
+use latchkey_domain::subject::PROFILES;
 
 use crate::item::{Attributes, to_attributes};
 
@@ -50,7 +51,7 @@ impl Expect<'_> {
                     }
                 }
                 // `enabled` that somebody adds in order to close a grant is a change, too.
-                for name in grant::attribute_names().into_iter().chain(["status"]).filter(|name| !item.contains_key(*name)) {
+                for name in grant::attribute_names().into_iter().chain(["status", PROFILES]).filter(|name| !item.contains_key(*name)) {
                     conditions.push(format!("attribute_not_exists({})", expression.name(name)));
                 }
                 Some(conditions.join(" AND "))

@@ -6,8 +6,10 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
-use latchkey_domain::subject::SUBJECT_SORT_KEY;
+use latchkey_domain::names::{DomainId, UserProfileName};
+use latchkey_domain::subject::{PROFILE, PROFILES, Profiles, SUBJECT_SORT_KEY};
 
+use super::entry::{Entry, Write, Written};
 use super::{AdminError, Annotation, Change, Expect, Expression, GrantAdmin, OWN_ATTRIBUTE_PREFIX, Row, writable};
 use crate::item::key;
 
@@ -48,8 +50,54 @@ impl GrantAdmin {
         }
     }
 
-    /// Writes the subject's own row: its status, its note and the operator's own attributes. Of these, those that the row has and
-    /// that are not given go; what else the row has stays.
+    /// Says which user profile is the subject's in a domain, or in every domain that it has none of its own for; or that none is. It
+    /// makes the row where there is none, and leaves everything else in it as it was.
+    ///
+    /// None when none was to be and there was none: then nothing is written.
+    ///
+    /// # Errors
+    /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
+    pub async fn set_profile(
+        &self,
+        identity: &Identity,
+        domain: Option<&DomainId>,
+        profile: Option<&UserProfileName>,
+        annotation: &Annotation,
+    ) -> Result<Option<Change>, AdminError> {
+        let mut item = Item::new();
+        annotation.write(&mut item)?;
+        let value = profile.map(|profile| Value::S(profile.as_str().to_owned()));
+        if let Some(domain) = domain {
+            let entry = Entry { map: PROFILES, name: domain.as_str() };
+            let write = value.clone().map_or(Write::Remove, Write::Set);
+            let written = self.write_entry(key(identity.partition_key(), SUBJECT_SORT_KEY), entry, write, &item).await?;
+            return Ok(written.map(|Written { before, aws_request_id }| {
+                let mut after = before.clone();
+                after.extend(item);
+                if let Value::M(profiles) = after.entry(PROFILES.to_owned()).or_insert_with(|| Value::M(Item::new())) {
+                    match value {
+                        Some(value) => drop(profiles.insert(domain.as_str().to_owned(), value)),
+                        None => drop(profiles.remove(domain.as_str())),
+                    }
+                }
+                Change { before: (!before.is_empty()).then(|| Row::of_subject(identity, before)), after: Some(after), aws_request_id }
+            }));
+        }
+        let gone: &[&str] = if value.is_some() { &[] } else { &[PROFILE] };
+        item.extend(value.map(|value| (PROFILE.to_owned(), value)));
+        let is_there = |expression: &mut Expression| {
+            let gone: Option<&str> = gone.first().copied();
+            gone.map(|name| format!("attribute_exists({})", expression.name(name)))
+        };
+        match self.update_subject(identity, item, gone, is_there).await {
+            Ok(change) => Ok(Some(change)),
+            Err(Refused::Condition) => Ok(None),
+            Err(Refused::Other(error)) => Err(error),
+        }
+    }
+
+    /// Writes the subject's own row: its status, its user profiles, its note and the operator's own attributes. Of these, those that
+    /// the row has and that are not given go; what else the row has stays.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
@@ -58,16 +106,18 @@ impl GrantAdmin {
         &self,
         identity: &Identity,
         suspended: bool,
+        profiles: &Profiles,
         annotation: &Annotation,
         expect: Expect<'_>,
     ) -> Result<Change, AdminError> {
         let mut item = status(suspended);
+        item.extend(profiles.to_item());
         annotation.write(&mut item)?;
         let read = match expect {
             Expect::AsRead(read) => Some(read),
             Expect::Anything | Expect::Absent | Expect::Present => None,
         };
-        let owned = |name: &&String| name.as_str() == "note" || name.starts_with(OWN_ATTRIBUTE_PREFIX);
+        let owned = |name: &&String| matches!(name.as_str(), "note" | PROFILE | PROFILES) || name.starts_with(OWN_ATTRIBUTE_PREFIX);
         let gone: Vec<&str> =
             read.into_iter().flat_map(Item::keys).filter(owned).filter(|name| !item.contains_key(*name)).map(String::as_str).collect();
         self.update_subject(identity, item, &gone, |expression| expect.condition(expression)).await.map_err(|refused| match refused {
@@ -114,6 +164,13 @@ impl GrantAdmin {
             }
             Err(error) => Err(Refused::Other(error.into())),
         }
+    }
+}
+
+impl Row {
+    fn of_subject(identity: &Identity, item: Item) -> Self {
+        let (sort_key, partition_key) = (SUBJECT_SORT_KEY.to_owned(), identity.partition_key());
+        Self { sort_key, identity: Some(identity.clone()), group: None, partition_key, item }
     }
 }
 

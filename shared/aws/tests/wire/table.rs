@@ -12,6 +12,7 @@ use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{Admission, Claim, GrantStore as _, RateLimit, Unavailable, UsageLedger as _};
+use latchkey_domain::subject::Profiles;
 use latchkey_oidc::snapshot::{KeySnapshot, SnapshotKeeper as _, SnapshotStore as _};
 use serde_json::json as value;
 
@@ -429,7 +430,7 @@ fn a_subjects_record_is_replaced_without_what_else_is_in_it() {
         [("status", "active"), ("note", "old"), ("x_old", "1"), ("email", "e")].map(|(n, v)| (n.to_owned(), Value::S(v.to_owned()))),
     );
     let annotation = Annotation::at(Timestamp::from_unix_seconds(7));
-    let change = block_on(admin(&server).put_subject(&identity(), true, &annotation, Expect::AsRead(&read))).unwrap();
+    let change = block_on(admin(&server).put_subject(&identity(), true, &Profiles::default(), &annotation, Expect::AsRead(&read))).unwrap();
     let body = server.requests().remove(0).json();
     let (set, removed) = body["UpdateExpression"].as_str().unwrap().split_once(" REMOVE ").unwrap();
     let named = |part: &str| -> Vec<String> {
@@ -445,7 +446,8 @@ fn a_subjects_record_is_replaced_without_what_else_is_in_it() {
     let after: Vec<String> = change.after.unwrap().into_keys().collect();
     assert_eq!(after, ["email", "status", "updated_at"]);
     let conflict = Server::new([error(400, "ConditionalCheckFailedException")]);
-    let refused = block_on(admin(&conflict).put_subject(&identity(), true, &annotation, Expect::AsRead(&read))).unwrap_err();
+    let refused =
+        block_on(admin(&conflict).put_subject(&identity(), true, &Profiles::default(), &annotation, Expect::AsRead(&read))).unwrap_err();
     assert_eq!(refused.to_string(), "it was changed meanwhile");
 }
 
