@@ -278,31 +278,16 @@ impl GrantAdmin {
         }
     }
 
-    /// Lists every subject's rows, a page of at most 1 MB at a time, in no particular order. It reads the whole table.
+    /// Lists every subject's rows and every group's, a page of at most 1 MB at a time, in no particular order. It reads the whole table.
     ///
     /// # Errors
     /// [`AdminError::Aws`].
     pub async fn list_all(&self, from: Option<Cursor>) -> Result<Page, AdminError> {
-        self.page(from, false).await
-    }
-
-    /// Lists every subject's rows and every group's, as [`Self::list_all`] does.
-    ///
-    /// # Errors
-    /// [`AdminError::Aws`].
-    pub async fn list_all_and_groups(&self, from: Option<Cursor>) -> Result<Page, AdminError> {
-        self.page(from, true).await
-    }
-
-    async fn page(&self, from: Option<Cursor>, groups: bool) -> Result<Page, AdminError> {
         let request = self.client.scan().table_name(&self.table).consistent_read(true);
-        let request = request.expression_attribute_values(":subject", text("SUBJECT#"));
-        let request = if groups {
-            let request = request.filter_expression("begins_with(pk, :subject) OR (begins_with(pk, :group) AND sk = :own)");
-            request.expression_attribute_values(":group", text("GROUP#")).expression_attribute_values(":own", text(GROUP_SORT_KEY))
-        } else {
-            request.filter_expression("begins_with(pk, :subject)")
-        };
+        let request = request.filter_expression("begins_with(pk, :subject) OR (begins_with(pk, :group) AND sk = :own)");
+        let request =
+            request.expression_attribute_values(":subject", text("SUBJECT#")).expression_attribute_values(":group", text("GROUP#"));
+        let request = request.expression_attribute_values(":own", text(GROUP_SORT_KEY));
         let output = request.set_exclusive_start_key(from.map(|cursor| cursor.0)).send().await?;
         let rows = output.items.unwrap_or_default().into_iter().map(Row::from_attributes);
         Ok(Page {

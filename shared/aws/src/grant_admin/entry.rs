@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use latchkey_domain::item::{Item, Value};
 
-use super::{AdminError, Expression, GrantAdmin, writable};
+use super::{AdminError, Expect, Expression, GrantAdmin, writable};
 use crate::item::{Attributes, from_attributes, to_attributes};
 
 /// Which entry is meant.
@@ -21,11 +21,9 @@ pub(super) struct Entry<'a> {
 
 /// What is to become of it.
 #[derive(Debug, Clone)]
-pub(super) enum Write {
-    /// It is set, in place of what was there.
-    Set(Value),
-    /// It is set where there is none.
-    New(Value),
+pub(super) enum Write<'a> {
+    /// It is set, where this holds of the entry that is there.
+    Set(Value, Expect<'a>),
     /// It goes.
     Remove,
 }
@@ -46,13 +44,13 @@ enum Outcome {
 }
 
 impl GrantAdmin {
-    /// Writes an entry, and `also` these attributes of the item. None where it is new and there is one already, or goes and is not
-    /// there.
+    /// Writes an entry, and `also` these attributes of the item. None where what is expected of the entry does not hold, or it goes and
+    /// is not there.
     pub(super) async fn write_entry(
         &self,
         keys: Attributes,
         entry: Entry<'_>,
-        write: Write,
+        write: Write<'_>,
         also: &Item,
     ) -> Result<Option<Written>, AdminError> {
         // An entry has a place only in a map that is there, and a map that is there must not be written over. So it is one write or
@@ -61,28 +59,28 @@ impl GrantAdmin {
             if let Outcome::Written(written) = self.set_within(&keys, entry, &write, also).await? {
                 return Ok(Some(written));
             }
-            let (Write::Set(value) | Write::New(value)) = &write else { return Ok(None) };
+            let Write::Set(value, Expect::Anything | Expect::Absent) = &write else { return Ok(None) };
             if let Outcome::Written(written) = self.set_map(&keys, entry, value.clone(), also).await? {
                 return Ok(Some(written));
             }
         }
         match write {
-            Write::New(_) | Write::Remove => Ok(None),
-            Write::Set(_) => Err(AdminError::Conflict("it was changed meanwhile")),
+            Write::Set(_, Expect::Anything) => Err(AdminError::Conflict(Expect::Anything.refusal())),
+            Write::Set(..) | Write::Remove => Ok(None),
         }
     }
 
-    async fn set_within(&self, keys: &Attributes, entry: Entry<'_>, write: &Write, also: &Item) -> Result<Outcome, AdminError> {
+    async fn set_within(&self, keys: &Attributes, entry: Entry<'_>, write: &Write<'_>, also: &Item) -> Result<Outcome, AdminError> {
         let mut expression = Expression::default();
         let (map, name) = (expression.name(entry.map), expression.name(entry.name));
         let mut assignments = assignments(&mut expression, also)?;
         let (update, condition) = match write {
-            Write::Set(value) | Write::New(value) => {
+            Write::Set(value, expect) => {
                 let value = expression.value(attribute(value.clone())?);
                 assignments.push(format!("{map}.{name} = {value}"));
-                let is_new =
-                    if matches!(write, Write::New(_)) { format!(" AND attribute_not_exists({map}.{name})") } else { String::new() };
-                (format!("SET {}", assignments.join(", ")), format!("attribute_exists({map}){is_new}"))
+                let expected = expect.condition_of(&format!("{map}.{name}"), &mut expression);
+                let condition = [Some(format!("attribute_exists({map})")), expected].into_iter().flatten().collect::<Vec<_>>();
+                (format!("SET {}", assignments.join(", ")), condition.join(" AND "))
             }
             Write::Remove => {
                 let set = if assignments.is_empty() { String::new() } else { format!("SET {} ", assignments.join(", ")) };

@@ -33,26 +33,36 @@ impl Expect<'_> {
         }
     }
 
-    /// The condition for it; none where nothing is expected.
+    /// The condition for it, of an item; none where nothing is expected.
     pub(super) fn condition(self, expression: &mut Expression) -> Option<String> {
+        self.condition_at("pk", "", expression)
+    }
+
+    /// The condition for it, of the map at this path within an item.
+    pub(super) fn condition_of(self, path: &str, expression: &mut Expression) -> Option<String> {
+        self.condition_at(path, &format!("{path}."), expression)
+    }
+
+    /// `is_there` is what is there when the row is, and `within` what stands before the names of its attributes.
+    fn condition_at(self, is_there: &str, within: &str, expression: &mut Expression) -> Option<String> {
         match self {
             Self::Anything => None,
-            Self::Absent => Some("attribute_not_exists(pk)".to_owned()),
-            Self::Present => Some("attribute_exists(pk)".to_owned()),
+            Self::Absent => Some(format!("attribute_not_exists({is_there})")),
+            Self::Present => Some(format!("attribute_exists({is_there})")),
             Self::AsRead(item) => {
-                let mut conditions = vec!["attribute_exists(pk)".to_owned()];
+                let mut conditions = vec![format!("attribute_exists({is_there})")];
                 for (name, value) in item {
                     // A value that cannot be written cannot be compared with.
                     if let Ok(value) = to_attributes(Item::from([(name.clone(), value.clone())])) {
                         conditions.extend(value.into_iter().map(|(name, value)| {
                             let name = expression.name(name);
-                            format!("{name} = {}", expression.value(value))
+                            format!("{within}{name} = {}", expression.value(value))
                         }));
                     }
                 }
                 // `enabled` that somebody adds in order to close a grant is a change, too.
                 for name in grant::attribute_names().into_iter().chain(["status", PROFILES]).filter(|name| !item.contains_key(*name)) {
-                    conditions.push(format!("attribute_not_exists({})", expression.name(name)));
+                    conditions.push(format!("attribute_not_exists({within}{})", expression.name(name)));
                 }
                 Some(conditions.join(" AND "))
             }
@@ -124,5 +134,21 @@ mod tests {
         }
         assert_eq!(placeholder("x_odd"), None);
         assert_eq!(expression.values().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn of_a_map_within_an_item_the_same_is_expected_at_its_path() {
+        let of = |expect: Expect<'_>| expect.condition_of("#n0.#n1", &mut Expression::default());
+        assert_eq!(of(Expect::Anything), None);
+        assert_eq!(of(Expect::Absent).as_deref(), Some("attribute_not_exists(#n0.#n1)"));
+        assert_eq!(of(Expect::Present).as_deref(), Some("attribute_exists(#n0.#n1)"));
+        let item = Item::from([("kind".to_owned(), Value::S("studio".to_owned()))]);
+        let (mut expression, mut of_item) = (Expression::default(), Expression::default());
+        let condition = Expect::AsRead(&item).condition_of("#m", &mut expression).unwrap();
+        let (first, rest) = condition.split_once(" AND ").unwrap();
+        assert_eq!(first, "attribute_exists(#m)");
+        // Every attribute that is named is named within the map.
+        assert_eq!(rest.replace("#m.", ""), Expect::AsRead(&item).condition(&mut of_item).unwrap().split_once(" AND ").unwrap().1);
+        assert_eq!(rest.matches("#m.#n").count(), rest.matches("#n").count());
     }
 }

@@ -9,7 +9,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 
 use super::entry::{Entry, Write, Written};
-use super::{AdminError, Annotation, Change, GrantAdmin, GrantDefect, Row};
+use super::{AdminError, Annotation, Change, Expect, GrantAdmin, GrantDefect, Row};
 use crate::item::key;
 
 /// A group, and the issuer whose it is.
@@ -29,16 +29,17 @@ impl GroupIdentity {
 }
 
 impl GrantAdmin {
-    /// Writes a grant of a group's, and nothing else that the group was granted. With `new` it must not replace one.
+    /// Writes a grant of a group's, and nothing else that the group was granted. What is expected is expected of that grant.
     ///
     /// # Errors
-    /// [`AdminError::Conflict`] when it does not; [`AdminError::Defect`] for a grant that the broker would not read back as it is.
+    /// [`AdminError::Conflict`] when `expect` does not hold, and also when the grant was written and the answer was lost;
+    /// [`AdminError::Defect`] for a grant that the broker would not read back as it is.
     pub async fn put_group_grant(
         &self,
         whose: &GroupIdentity,
         grant: &GroupGrant,
         annotation: &Annotation,
-        new: bool,
+        expect: Expect<'_>,
     ) -> Result<Change, AdminError> {
         let mut item = grant.to_item();
         annotation.write(&mut item)?;
@@ -48,10 +49,8 @@ impl GrantAdmin {
                 problem: "would not be read back as it is",
             }));
         }
-        let value = Value::M(item.clone());
-        let write = if new { Write::New(value) } else { Write::Set(value) };
-        let written = self.write_grant(whose, grant.name(), write).await?;
-        let Some(written) = written else { return Err(AdminError::Conflict("there is such a grant already")) };
+        let written = self.write_grant(whose, grant.name(), Write::Set(Value::M(item.clone()), expect)).await?;
+        let Some(written) = written else { return Err(AdminError::Conflict(expect.refusal())) };
         Ok(change(whose, grant.name(), written, Some(item)))
     }
 
@@ -66,6 +65,15 @@ impl GrantAdmin {
         }
     }
 
+    /// Reads one grant of a group's, consistently; where nothing of the group's item can be read, the row for that.
+    ///
+    /// # Errors
+    /// [`AdminError::Aws`].
+    pub async fn get_group_grant(&self, whose: &GroupIdentity, name: &TargetName) -> Result<Option<Row>, AdminError> {
+        let rows = self.list_group(whose).await?;
+        Ok(rows.into_iter().find(|row| row.target_name().is_none_or(|of_row| of_row == name.as_str())))
+    }
+
     /// Lists what a group was granted, consistently: a row for each grant, and one for the item itself where it is not a group's.
     ///
     /// # Errors
@@ -76,7 +84,7 @@ impl GrantAdmin {
         Ok(output.item.filter(|item| !item.is_empty()).map(Row::from_attributes).map(rows).unwrap_or_default())
     }
 
-    async fn write_grant(&self, whose: &GroupIdentity, name: &TargetName, write: Write) -> Result<Option<Written>, AdminError> {
+    async fn write_grant(&self, whose: &GroupIdentity, name: &TargetName, write: Write<'_>) -> Result<Option<Written>, AdminError> {
         let entry = Entry { map: TARGETS, name: name.as_str() };
         self.write_entry(key(whose.partition_key(), GROUP_SORT_KEY), entry, write, &Item::new()).await
     }

@@ -69,7 +69,7 @@ impl GrantAdmin {
         let value = profile.map(|profile| Value::S(profile.as_str().to_owned()));
         if let Some(domain) = domain {
             let entry = Entry { map: PROFILES, name: domain.as_str() };
-            let write = value.clone().map_or(Write::Remove, Write::Set);
+            let write = value.clone().map_or(Write::Remove, |value| Write::Set(value, Expect::Anything));
             let written = self.write_entry(key(identity.partition_key(), SUBJECT_SORT_KEY), entry, write, &item).await?;
             return Ok(written.map(|Written { before, aws_request_id }| {
                 let mut after = before.clone();

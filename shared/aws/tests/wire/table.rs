@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{Reply, Server, block_on, clients, cut_off, error, html, json, nobody};
-use latchkey_aws::grant_admin::{AdminError, Annotation, Expect, GrantAdmin};
+use latchkey_aws::grant_admin::{AdminError, Annotation, Expect, GrantAdmin, GroupIdentity};
 use latchkey_aws::grant_store::{MAX_PAGES, TOO_MANY_ROWS, Table};
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::entitlement::SubjectRecord;
 use latchkey_domain::grant::Grant;
+use latchkey_domain::group::GroupGrant;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
@@ -452,9 +453,65 @@ fn a_subjects_record_is_replaced_without_what_else_is_in_it() {
 }
 
 #[test]
+fn a_groups_grant_is_written_by_itself_and_the_map_for_it_where_there_is_none() {
+    let whose = GroupIdentity { issuer: IssuerId::new("okta").unwrap(), group: Group::new("risk").unwrap() };
+    let item = |text: &str| serde_json::from_str::<Item>(text).unwrap();
+    let server_grant = item(r#"{"kind":"mlflow-server","tracking_server_name":"a"}"#);
+    let grant = GroupGrant::from_item(target(), &server_grant).unwrap();
+    let put = |server: &Server, expect: Expect<'_>| {
+        block_on(admin(server).put_group_grant(&whose, &grant, &Annotation::at(Timestamp::from_unix_seconds(7)), expect))
+    };
+    let refused = || error(400, "ConditionalCheckFailedException");
+    let spelt_out = |body: &serde_json::Value, member: &str| {
+        let mut text = body[member].as_str().unwrap().to_owned();
+        for (placeholder, name) in body["ExpressionAttributeNames"].as_object().unwrap() {
+            let (from, to) = (format!("{placeholder}."), format!("{}.", name.as_str().unwrap()));
+            text = format!("{text} ").replace(&from, &to).replace(&format!("{placeholder} "), &format!("{} ", name.as_str().unwrap()));
+            text = text.trim_end().replace(&format!("{placeholder})"), &format!("{})", name.as_str().unwrap()));
+        }
+        text
+    };
+    // In a map that is there, and what was there before comes back.
+    let server = Server::new([json(200, r#"{"Attributes":{"targets":{"M":{"research":{"M":{"kind":{"S":"old"}}},"b":{"M":{}}}}}}"#)]);
+    let change = put(&server, Expect::Anything).unwrap();
+    let body = server.requests().remove(0).json();
+    assert_eq!(body["Key"], value!({"pk": {"S": "GROUP#okta#risk"}, "sk": {"S": "GROUP"}}));
+    assert_eq!(spelt_out(&body, "UpdateExpression"), "SET targets.research = :v0");
+    assert_eq!(spelt_out(&body, "ConditionExpression"), "attribute_exists(targets)");
+    assert_eq!(body["ReturnValues"], "ALL_OLD");
+    assert_eq!(change.before.unwrap().item, item(r#"{"kind":"old"}"#));
+    assert_eq!(change.after.unwrap()["updated_at"], Value::N("7".to_owned()));
+    // There is no map yet, so it is made with the grant in it; and where somebody was quicker, it goes into theirs.
+    let server = Server::new([refused(), refused(), json(200, "{}")]);
+    assert_eq!(put(&server, Expect::Anything).unwrap().before, None);
+    let conditions: Vec<String> = server.requests().iter().map(|request| spelt_out(&request.json(), "ConditionExpression")).collect();
+    assert_eq!(conditions, ["attribute_exists(targets)", "attribute_not_exists(targets)", "attribute_exists(targets)"]);
+    // A new one replaces none, and one that replaces another finds it as it was read, or nothing is made in its place.
+    let server = Server::new([refused(), refused(), refused(), refused()]);
+    assert_eq!(put(&server, Expect::Absent).unwrap_err().to_string(), "there is such a grant already");
+    let condition = spelt_out(&server.requests()[0].json(), "ConditionExpression");
+    assert_eq!(condition, "attribute_exists(targets) AND attribute_not_exists(targets.research)");
+    let server = Server::new([refused()]);
+    assert_eq!(put(&server, Expect::AsRead(&server_grant)).unwrap_err().to_string(), "it was changed meanwhile");
+    let condition = spelt_out(&server.requests().remove(0).json(), "ConditionExpression");
+    let as_read = "attribute_exists(targets) AND attribute_exists(targets.research) AND targets.research.kind = ";
+    assert!(condition.starts_with(as_read) && condition.contains("attribute_not_exists(targets.research.enabled)"), "{condition}");
+    // One that goes takes no other with it, and one that is not there is not missed.
+    let server = Server::new([json(200, r#"{"Attributes":{"targets":{"M":{"research":{"M":{}}}}}}"#), refused()]);
+    let deleted = block_on(admin(&server).delete_group_grant(&whose, &target())).unwrap();
+    assert!(deleted.before.is_some() && deleted.after.is_none());
+    let body = server.requests().remove(0).json();
+    assert_eq!(spelt_out(&body, "UpdateExpression"), "REMOVE targets.research");
+    assert_eq!(spelt_out(&body, "ConditionExpression"), "attribute_exists(targets.research)");
+    assert_eq!(block_on(admin(&server).delete_group_grant(&whose, &target())).unwrap().before, None);
+}
+
+#[test]
 fn operators_list_page_by_page() {
     let more = format!(r#"{{"Items":[{GRANT_ROW}],"LastEvaluatedKey":{{"pk":{{"S":"p"}},"sk":{{"S":"s"}}}}}}"#);
-    let server = Server::new([json(200, &more), json(200, &format!(r#"{{"Items":[{SUBJECT_ROW}]}}"#))]);
+    let group = r#"{"pk":{"S":"GROUP#okta#risk"},"sk":{"S":"GROUP"},"targets":{"M":{"a":{"M":{"kind":{"S":"x"}}},"b":{"M":{}}}}}"#;
+    let lost = r#"{"pk":{"S":"GROUP#okta#lost"},"sk":{"S":"GROUP"},"enabled":{"BOOL":false}}"#;
+    let server = Server::new([json(200, &more), json(200, &format!(r#"{{"Items":[{SUBJECT_ROW},{group},{lost}]}}"#))]);
     let admin = admin(&server);
     block_on(async {
         let first = admin.list_all(None).await.unwrap();
@@ -462,10 +519,16 @@ fn operators_list_page_by_page() {
         let second = admin.list_all(first.next).await.unwrap();
         assert!(second.rows[0].is_subject() && second.next.is_none());
         assert_eq!(second.rows[0].standing(), Some(latchkey_domain::subject::Standing::Suspended));
+        // A group's item is a row for each of its grants, and one where it cannot be read.
+        let of_groups: Vec<_> =
+            second.rows[1..].iter().map(|row| (row.group.as_ref().unwrap().group.as_str(), row.target_name())).collect();
+        assert_eq!(of_groups, [("risk", Some("a")), ("risk", Some("b")), ("lost", None)]);
+        assert!(second.rows[1..].iter().all(|row| row.identity.is_none() && row.defect().is_some()));
     });
     let requests = server.requests();
     assert_eq!(requests[0].header("x-amz-target"), Some("DynamoDB_20120810.Scan"));
-    assert_eq!(requests[0].json()["FilterExpression"], "begins_with(pk, :subject)");
+    let filter = "begins_with(pk, :subject) OR (begins_with(pk, :group) AND sk = :own)";
+    assert_eq!(requests[0].json()["FilterExpression"], filter);
     assert_eq!(requests[1].json()["ExclusiveStartKey"], value!({"pk": {"S": "p"}, "sk": {"S": "s"}}));
 }
 
