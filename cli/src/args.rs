@@ -8,12 +8,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
-use latchkey_domain::names::{AccountId, LandingName, RoleArn, TargetName};
+use latchkey_domain::names::{AccountId, DomainId, LandingName, RoleArn, TargetName, UserProfileName};
 use latchkey_domain::target::Kind;
 
 use crate::change_log::ChangeArgs;
 use crate::commands::grants::state::State;
-use crate::grant_args::{GrantArgs, SubjectArgs, parse_group, parse_issuer, parse_subject, parse_target};
+use crate::grant_args::{GrantArgs, OwnerArgs, SubjectArgs, parse_group, parse_issuer, parse_subject, parse_target};
 use crate::grant_file::Format;
 
 /// Short-lived presigned URLs for Amazon SageMaker
@@ -214,7 +214,7 @@ pub struct TableArgs {
 pub enum GrantsCommand {
     /// Write a grant, new or in place of the old one
     #[command(
-        after_help = "Example:\n  latchkey grants put --issuer okta --subject 00u1a2b3 --target research \\\n    --kind studio --domain-id d-abcdefghijkl --user-profile-name jane-doe --default"
+        after_help = "Example:\n  latchkey grants put --issuer okta --subject 00u1a2b3 --target research \\\n    --kind studio --domain-id d-abcdefghijkl --user-profile-name jane-doe --default\n\nFor everybody in a group, each with the profile that their own record names:\n  latchkey grants put --issuer okta --group data-scientists --target research \\\n    --kind studio --domain-id d-abcdefghijkl"
     )]
     Put {
         /// Which grant
@@ -237,9 +237,14 @@ pub enum GrantsCommand {
     /// Show one grant, and whether it would open now
     #[command(after_help = "Example:\n  latchkey grants get --issuer okta --subject 00u1a2b3 --target research --json")]
     Get(GrantKey),
-    /// List the grants of one subject, or of everybody
+    /// Say which user profile is a subject's, for the grants of its groups, which name none
     #[command(
-        after_help = "Examples:\n  latchkey grants list --issuer okta --subject 00u1a2b3\n  latchkey grants list --domain-id d-abcdefghijkl --state expired\n  latchkey grants list --state suspended --json"
+        after_help = "Examples:\n  latchkey grants profile --issuer okta --subject 00u1a2b3 --user-profile-name jane-doe\n  latchkey grants profile --issuer okta --subject 00u1a2b3 --user-profile-name jane-2 --domain-id d-abcdefghijkl\n\nMany at once come with `latchkey grants import`, in rows without a target."
+    )]
+    Profile(ProfileArgs),
+    /// List the grants of one subject, of one group, or of everybody and every group
+    #[command(
+        after_help = "Examples:\n  latchkey grants list --issuer okta --subject 00u1a2b3\n  latchkey grants list --issuer okta --group data-scientists\n  latchkey grants list --domain-id d-abcdefghijkl --state expired\n  latchkey grants list --state suspended --json"
     )]
     List {
         /// Where the table is
@@ -261,12 +266,12 @@ pub enum GrantsCommand {
     },
     /// Write the grants of a file: all of them are checked before the first is written, and only what differs is written
     #[command(
-        after_help = "Examples:\n  latchkey grants import grants.csv --dry-run\n  latchkey grants import grants.csv --by jane\n  other-command | latchkey grants import - --format jsonl --yes\n\nA CSV file begins with the names of its columns:\n  issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note\n  okta,00u1a2b3,research,studio,d-abcdefghijkl,jane-doe,1900000000,CHG-1\n\nA row without a target is the subject's own record (status, note). Nothing is deleted. After an interruption, run it again: what is written already is not written twice. `latchkey grants export` writes such files."
+        after_help = "Examples:\n  latchkey grants import grants.csv --dry-run\n  latchkey grants import grants.csv --by jane\n  other-command | latchkey grants import - --format jsonl --yes\n\nA CSV file begins with the names of its columns:\n  issuer,subject,target,kind,domain_id,user_profile_name,expires_at,note\n  okta,00u1a2b3,research,studio,d-abcdefghijkl,jane-doe,1900000000,CHG-1\n\nA row with a group in place of the subject is for everybody in that group, and names no user profile; a row without a target is the subject's own record (status, user_profile_name, note). Nothing is deleted. After an interruption, run it again: what is written already is not written twice. `latchkey grants export` writes such files."
     )]
     Import(ImportArgs),
     /// Write the table's grants, and what it says of subjects, to a file that can be imported
     #[command(
-        after_help = "Examples:\n  latchkey grants export grants.csv\n  latchkey grants export --format yaml --issuer okta --subject 00u1a2b3"
+        after_help = "Examples:\n  latchkey grants export grants.csv\n  latchkey grants export --format yaml --issuer okta --subject 00u1a2b3\n  latchkey grants export --issuer okta --group data-scientists"
     )]
     Export {
         /// Where the table is
@@ -282,6 +287,41 @@ pub enum GrantsCommand {
         #[command(flatten)]
         filter: RowFilter,
     },
+}
+
+/// Which profile is whose.
+#[derive(Debug, Clone, Args)]
+pub struct ProfileArgs {
+    /// Where the table is
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Whose it is
+    #[command(flatten)]
+    pub subject: SubjectArgs,
+    /// The user profile
+    #[arg(long, value_name = "NAME", value_parser = parse_profile, required_unless_present = "remove")]
+    pub user_profile_name: Option<UserProfileName>,
+    /// In this domain alone; without it in every domain that the subject has no profile of its own for
+    #[arg(long, value_name = "ID", value_parser = parse_domain)]
+    pub domain_id: Option<DomainId>,
+    /// Take it away
+    #[arg(long, conflicts_with = "user_profile_name")]
+    pub remove: bool,
+    /// Write it even if the profile is or may be somebody else's already. Without this the whole table is looked through for other
+    /// owners, which takes the right to scan it
+    #[arg(long)]
+    pub shared: bool,
+    /// Who says so
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+fn parse_profile(text: &str) -> Result<UserProfileName, String> {
+    UserProfileName::new(text).map_err(|error| format!("a user profile is {error}"))
+}
+
+fn parse_domain(text: &str) -> Result<DomainId, String> {
+    DomainId::new(text).map_err(|error| format!("a domain is {error}"))
 }
 
 /// What to import, and how.
@@ -378,7 +418,7 @@ pub struct GrantKey {
     pub table: TableArgs,
     /// Whose grant it is
     #[command(flatten)]
-    pub subject: SubjectArgs,
+    pub owner: OwnerArgs,
     /// The name by which the portal asks for it
     #[arg(long, value_parser = parse_target, value_name = "NAME")]
     pub target: TargetName,
@@ -387,12 +427,15 @@ pub struct GrantKey {
 /// Which rows of the table are meant.
 #[derive(Debug, Clone, Args)]
 pub struct RowFilter {
-    /// Only this issuer's subjects
+    /// Only this issuer's subjects and groups
     #[arg(long, value_name = "ID", value_parser = parse_issuer)]
     pub issuer: Option<IssuerId>,
     /// Only this subject; needs --issuer
     #[arg(long, requires = "issuer", value_name = "SUBJECT", value_parser = parse_subject)]
     pub subject: Option<Subject>,
+    /// Only this group; needs --issuer
+    #[arg(long, requires = "issuer", conflicts_with = "subject", value_name = "GROUP", value_parser = parse_group)]
+    pub group: Option<Group>,
     /// Only grants for this domain
     #[arg(long, value_name = "ID")]
     pub domain_id: Option<String>,

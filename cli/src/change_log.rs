@@ -16,6 +16,8 @@ use latchkey_domain::names::{RoleArn, TargetName};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::grant_args::Owner;
+
 /// Who makes a change, and where that is written down.
 #[derive(Debug, Clone, Args)]
 pub struct ChangeArgs {
@@ -69,6 +71,8 @@ struct ChangeRecord<'a, T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role_arn: Option<&'a str>,
@@ -113,7 +117,7 @@ impl<'a> ChangeLog<'a> {
     ///
     /// # Errors
     /// The line cannot be written; the change has been made.
-    pub fn record(&self, at: Timestamp, identity: &Identity, target: Option<&TargetName>, change: &Change) -> anyhow::Result<()> {
+    pub fn record(&self, at: Timestamp, owner: &Owner, target: Option<&TargetName>, change: &Change) -> anyhow::Result<()> {
         let record = ChangeRecord {
             event: "latchkey.change",
             time: at,
@@ -125,8 +129,9 @@ impl<'a> ChangeLog<'a> {
             },
             by: self.by,
             table: self.table,
-            issuer_id: Some(identity.issuer.as_str()),
-            subject: Some(identity.subject.as_str()),
+            issuer_id: Some(owner.issuer().as_str()),
+            subject: owner.subject(),
+            group: owner.group(),
             target: target.map(TargetName::as_str),
             role_arn: None,
             policy_name: None,
@@ -157,6 +162,7 @@ impl<'a> ChangeLog<'a> {
             table: None,
             issuer_id: change.identity.map(|identity| identity.issuer.as_str()),
             subject: change.identity.map(|identity| identity.subject.as_str()),
+            group: None,
             target: None,
             role_arn: Some(change.role.as_str()),
             policy_name: Some(change.policy_name),

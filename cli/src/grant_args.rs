@@ -1,11 +1,14 @@
 //! A grant as it is written on the command line, or in a file.
 
+use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use latchkey_aws::grant_admin::GroupIdentity;
 use latchkey_domain::grant::Grant;
+use latchkey_domain::group::GroupGrant;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
@@ -25,6 +28,87 @@ impl SubjectArgs {
     /// The identity that is meant.
     pub fn identity(&self) -> Identity {
         Identity { issuer: self.issuer.clone(), subject: self.subject.clone() }
+    }
+}
+
+/// Whose grant is meant.
+#[derive(Debug, Clone, Args)]
+pub struct OwnerArgs {
+    /// The issuer's id, as in LATCHKEY_ISSUERS
+    #[arg(long, value_name = "ID", value_parser = parse_issuer)]
+    pub issuer: IssuerId,
+    /// The subject, exactly as the issuer writes it in the subject claim
+    #[arg(long, value_name = "SUBJECT", value_parser = parse_subject, required_unless_present = "group")]
+    pub subject: Option<Subject>,
+    /// A group in place of a subject, exactly as the issuer writes it in the groups claim
+    #[arg(long, value_name = "GROUP", value_parser = parse_group, conflicts_with = "subject")]
+    pub group: Option<Group>,
+}
+
+/// Whose a grant is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A user's.
+    Subject(Identity),
+    /// Everybody's in a group.
+    Group(GroupIdentity),
+}
+
+impl OwnerArgs {
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// Neither a subject nor a group is named.
+    pub fn owner(&self) -> anyhow::Result<Owner> {
+        let issuer = self.issuer.clone();
+        match (self.subject.clone(), self.group.clone()) {
+            (Some(subject), _) => Ok(Owner::Subject(Identity { issuer, subject })),
+            (None, Some(group)) => Ok(Owner::Group(GroupIdentity { issuer, group })),
+            (None, None) => bail!("--subject or --group says whose"),
+        }
+    }
+}
+
+impl Owner {
+    /// The issuer.
+    pub const fn issuer(&self) -> &IssuerId {
+        match self {
+            Self::Subject(identity) => &identity.issuer,
+            Self::Group(whose) => &whose.issuer,
+        }
+    }
+
+    /// The subject; none for a group.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Subject(identity) => Some(identity.subject.as_str()),
+            Self::Group(_) => None,
+        }
+    }
+
+    /// The group; none for a subject.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Subject(_) => None,
+            Self::Group(whose) => Some(whose.group.as_str()),
+        }
+    }
+
+    /// The partition key under which its rows stand.
+    pub fn partition_key(&self) -> String {
+        match self {
+            Self::Subject(identity) => identity.partition_key(),
+            Self::Group(whose) => whose.partition_key(),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject(identity) => write!(f, "{}", identity.subject),
+            Self::Group(whose) => write!(f, "group {}", whose.group),
+        }
     }
 }
 
@@ -72,7 +156,7 @@ pub struct GrantArgs {
     /// The SageMaker domain, as d-abcdefghijkl
     #[arg(long)]
     pub domain_id: Option<String>,
-    /// The user profile in that domain
+    /// The user profile in that domain; for a group's grant each user's own record says it (`latchkey grants profile`)
     #[arg(long, value_name = "NAME")]
     pub user_profile_name: Option<String>,
     /// The notebook instance
@@ -142,6 +226,20 @@ impl GrantArgs {
     /// # Errors
     /// A file that cannot be read, or the first attribute that makes it no grant.
     pub fn read(&self, name: TargetName) -> anyhow::Result<(Grant, Item)> {
+        let item = self.item()?;
+        Ok((Grant::from_item(name, &item)?, item))
+    }
+
+    /// As [`Self::read`], for a grant of a group's.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or the first attribute that makes it no group's grant.
+    pub fn read_for_group(&self, name: TargetName) -> anyhow::Result<(GroupGrant, Item)> {
+        let item = self.item()?;
+        Ok((GroupGrant::from_item(name, &item)?, item))
+    }
+
+    fn item(&self) -> anyhow::Result<Item> {
         let mut item = match &self.from {
             Some(path) => read_object(path)?,
             None => Item::new(),
@@ -194,8 +292,7 @@ impl GrantArgs {
                 plan.insert(attribute.to_owned(), Value::S(value.clone()));
             }
         }
-        let grant = Grant::from_item(name, &item)?;
-        Ok((grant, item))
+        Ok(item)
     }
 }
 
@@ -210,7 +307,7 @@ fn read_object(path: &std::path::Path) -> anyhow::Result<Item> {
         bail!("{} is not a JSON object", path.display());
     };
     if item.contains_key("pk") || item.contains_key("sk") {
-        bail!("{}: the keys come from --issuer, --subject and the target's name, not from the file", path.display());
+        bail!("{}: the keys come from --issuer, --subject or --group, and the target's name, not from the file", path.display());
     }
     Ok(item)
 }

@@ -1,7 +1,7 @@
 //! Files of grants: CSV, JSON Lines and YAML, read and written a row at a time, so that memory does not grow with the file.
 //!
-//! A row of a file is flat: `issuer`, `subject`, `target`, and the attributes of the grant by their names in the table. A row
-//! without `target` is the subject's own record. What is written here reads back equal.
+//! A row of a file is flat: `issuer`, `subject` or `group`, `target`, and the attributes of the grant by their names in the table. A
+//! row of a subject's without `target` is the subject's own record. What is written here reads back equal.
 
 mod csv;
 mod jsonl;
@@ -14,7 +14,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use latchkey_domain::item::Item;
 
-pub use self::record::{Content, GrantRow, Record, SubjectRow};
+pub use self::record::{GrantRow, Record, SubjectRow};
 
 /// Longer than any row can be, in bytes: an item of DynamoDB's has at most 400 KB.
 const MAX_ROW: u64 = 1024 * 1024;

@@ -4,6 +4,7 @@ mod export;
 pub(super) mod filter;
 mod import;
 mod list;
+mod profile;
 mod put;
 pub mod state;
 
@@ -18,6 +19,7 @@ use super::report;
 use crate::args::{GrantKey, GrantsCommand};
 use crate::aws;
 use crate::change_log::ChangeLog;
+use crate::grant_args::Owner;
 
 /// Runs one of them.
 ///
@@ -27,10 +29,17 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
     match command {
         GrantsCommand::Put { key, new, shared, change, grant } => put::run(key, new, shared, &change, &grant, json).await,
         GrantsCommand::Get(key) => {
-            let identity = key.subject.identity();
+            let owner = key.owner.owner()?;
             let table = aws::table(&key.table.table).await?;
-            let Some(row) = table.get_grant(&identity, &key.target).await? else { return Ok(absent(json, &key)) };
-            let standing = table.get_subject(&identity).await?.and_then(|row| row.standing()).unwrap_or(Standing::Active);
+            let (row, standing) = match &owner {
+                Owner::Subject(identity) => {
+                    let row = table.get_grant(identity, &key.target).await?;
+                    let subject = if row.is_some() { table.get_subject(identity).await? } else { None };
+                    (row, subject.and_then(|row| row.standing()).unwrap_or(Standing::Active))
+                }
+                Owner::Group(whose) => (table.get_group_grant(whose, &key.target).await?, Standing::Active),
+            };
+            let Some(row) = row else { return Ok(absent(json, &owner, &key)) };
             let state = state::of(&row, standing, SystemClock::new().now());
             report(json, &list::described(&row, state), &list::shown(&row, state));
             Ok(ExitCode::SUCCESS)
@@ -38,30 +47,40 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
         GrantsCommand::List { table, filter } => list::run(&table.table, &filter, json).await,
         GrantsCommand::Delete { key, change } => {
             let log = ChangeLog::open("grants delete", &change, &key.table.table)?;
-            let identity = key.subject.identity();
-            let deleted = aws::table(&key.table.table).await?.delete_grant(&identity, &key.target).await?;
+            let owner = key.owner.owner()?;
+            let table = aws::table(&key.table.table).await?;
+            let deleted = match &owner {
+                Owner::Subject(identity) => table.delete_grant(identity, &key.target).await?,
+                Owner::Group(whose) => table.delete_group_grant(whose, &key.target).await?,
+            };
             if deleted.before.is_none() {
-                return Ok(absent(json, &key));
+                return Ok(absent(json, &owner, &key));
             }
-            log.record(SystemClock::new().now(), &identity, Some(&key.target), &deleted)?;
+            log.record(SystemClock::new().now(), &owner, Some(&key.target), &deleted)?;
             report(json, &json!({"target": key.target.as_str(), "done": "deleted"}), &format!("{} deleted", key.target));
             Ok(ExitCode::SUCCESS)
         }
+        GrantsCommand::Profile(args) => profile::run(&args, json).await,
         GrantsCommand::Import(args) => import::run(&args, json).await,
         GrantsCommand::Export { table, file, format, filter } => export::run(&table.table, &file, format, &filter, json).await,
     }
 }
 
-fn absent(json: bool, key: &GrantKey) -> ExitCode {
-    report(
-        json,
-        &json!({"target": key.target.as_str(), "done": "not found"}),
-        &format!("{} has no grant {}", key.subject.subject, key.target),
-    );
+fn absent(json: bool, owner: &Owner, key: &GrantKey) -> ExitCode {
+    report(json, &json!({"target": key.target.as_str(), "done": "not found"}), &format!("{owner} has no grant {}", key.target));
     ExitCode::FAILURE
 }
 
-/// Whose row it is, for people: the issuer's id and the subject, or the key that names neither.
-fn whose(row: &Row) -> (&str, &str) {
-    row.identity.as_ref().map_or(("?", row.partition_key.as_str()), |identity| (identity.issuer.as_str(), identity.subject.as_str()))
+/// Whose row it is, for people: the issuer's id and the subject or the group, or the key that names neither.
+fn whose(row: &Row) -> (&str, String) {
+    match (&row.identity, &row.group) {
+        (Some(identity), _) => (identity.issuer.as_str(), identity.subject.to_string()),
+        (None, Some(whose)) => (whose.issuer.as_str(), format!("group {}", whose.group)),
+        (None, None) => ("?", row.partition_key.clone()),
+    }
+}
+
+/// Which of their rows it is, for people.
+fn what(row: &Row) -> &str {
+    row.target_name().unwrap_or(if row.group.is_some() { "(the group)" } else { "(the subject)" })
 }

@@ -23,6 +23,7 @@ use super::{Usage, confirmed, say};
 use crate::args::RevokeArgs;
 use crate::aws::{self, DeploymentAndIam};
 use crate::change_log::{ChangeLog, PolicyChange};
+use crate::grant_args::Owner;
 use crate::issuing_roles::IssuingRoles;
 use crate::revocation::{Revocation, Whose};
 
@@ -143,7 +144,9 @@ async fn suspend(args: &RevokeArgs, report: &mut Report, table: Option<&GrantAdm
     let annotation = Annotation { by: args.change.by.clone(), ..Annotation::at(at) };
     report.suspension = match table.set_suspended(identity, true, &annotation).await {
         Ok(Some(change)) => {
-            report.unlogged.extend(log.record(at, identity, None, &change).err().map(|error| format!("{error:#}")));
+            report
+                .unlogged
+                .extend(log.record(at, &Owner::Subject(identity.clone()), None, &change).err().map(|error| format!("{error:#}")));
             Suspension::Done
         }
         // Somebody else was faster.

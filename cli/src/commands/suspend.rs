@@ -10,6 +10,7 @@ use super::report;
 use crate::args::SuspendArgs;
 use crate::aws;
 use crate::change_log::ChangeLog;
+use crate::grant_args::Owner;
 
 /// Suspends a subject, or makes it active again. What is so already is no failure.
 ///
@@ -25,7 +26,7 @@ pub async fn run(args: &SuspendArgs, suspended: bool, json: bool) -> anyhow::Res
     let state = if suspended { "suspended" } else { "active" };
     let (done, text) = match &changed {
         Some(change) => {
-            log.record(at, &identity, None, change)?;
+            log.record(at, &Owner::Subject(identity.clone()), None, change)?;
             let before = change.before.as_ref().and_then(|row| row.item.get("status"));
             let was_so = before == change.after.as_ref().and_then(|item| item.get("status"));
             match (suspended, was_so) {

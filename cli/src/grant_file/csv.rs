@@ -1,7 +1,7 @@
 //! CSV (RFC 4180): a header, and a line for each row. An empty cell is an attribute that is absent.
 //!
-//! What has parts stands as JSON in its one cell: `landings`, `provision`, and in `own_attributes` the operator's own. Own
-//! attributes can be columns of their own as well, of text.
+//! What has parts stands as JSON in its one cell: `landings`, `provision`, `user_profile_names`, and in `own_attributes` the
+//! operator's own. Own attributes can be columns of their own as well, of text.
 //!
 //! A spreadsheet runs a cell that begins with one of `=+-@` as a formula, whoever wrote it there, and a subject or a note can be
 //! anything. So such a cell is written with a `'` before it, and one is taken off such a cell when it is read: nothing runs, and
@@ -13,6 +13,7 @@ use ::csv::{ByteRecord, ReaderBuilder, Terminator, WriterBuilder};
 use latchkey_aws::grant_admin::OWN_ATTRIBUTE_PREFIX;
 use latchkey_domain::grant;
 use latchkey_domain::item::{Item, Value};
+use latchkey_domain::subject::PROFILES;
 
 use super::{Entry, MAX_ROW};
 
@@ -20,7 +21,7 @@ use super::{Entry, MAX_ROW};
 const OWN: &str = "own_attributes";
 
 /// The columns that are not attributes of a grant, and come first.
-const FIRST: [&str; 4] = ["issuer", "subject", "target", "status"];
+const FIRST: [&str; 5] = ["issuer", "subject", "group", "target", "status"];
 
 /// What a table's row has and a file's does not: when and by whom it was written. Of these, `ttl` is taken as `expires_at`.
 const NOT_WRITTEN: [&str; 3] = ["updated_at", "updated_by", "ttl"];
@@ -38,7 +39,7 @@ fn cell_of(column: &str) -> Option<Cell> {
     Some(match column {
         "not_before" | "expires_at" | "url_seconds" | "session_seconds" | "ttl" | "updated_at" => Cell::Number,
         "enabled" | "default" => Cell::Truth,
-        "landings" | "provision" | OWN => Cell::Json,
+        "landings" | "provision" | PROFILES | OWN => Cell::Json,
         _ if FIRST.contains(&column) || column.starts_with(OWN_ATTRIBUTE_PREFIX) => Cell::Text,
         _ if grant::attribute_names().contains(&column) => Cell::Text,
         _ => return None,
@@ -103,8 +104,11 @@ impl<R: BufRead> Entries<R> {
             }
             columns.push((name, cell));
         }
-        if let Some(missing) = ["issuer", "subject"].into_iter().find(|name| !columns.iter().any(|(column, _)| column == name)) {
-            return bad(format!("there is no column {missing}; the first line names the columns"));
+        let is_there = |name: &&str| columns.iter().any(|(column, _)| column == name);
+        for wanted in [&["issuer"][..], &["subject", "group"]] {
+            if !wanted.iter().any(is_there) {
+                return bad(format!("there is no column {}; the first line names the columns", wanted.join(" or ")));
+            }
         }
         self.columns = Some(columns);
         Ok(())
@@ -196,7 +200,7 @@ pub(super) struct Writer<W: Write> {
 impl<W: Write> Writer<W> {
     pub(super) fn new(to: W) -> io::Result<Self> {
         let attributes = grant::attribute_names().into_iter().filter(|name| !NOT_WRITTEN.contains(name));
-        let columns: Vec<&str> = FIRST.into_iter().chain(attributes).chain([OWN]).collect();
+        let columns: Vec<&str> = FIRST.into_iter().chain(attributes).chain([PROFILES, OWN]).collect();
         let mut file = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(to);
         file.write_record(&columns)?;
         Ok(Self { file, columns })

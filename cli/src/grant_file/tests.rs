@@ -40,11 +40,15 @@ fn a_spreadsheets_csv_is_read() {
     );
     let rows = read(Format::Csv, text.as_bytes());
     assert_eq!((rows[0].0, rows.len()), (2, 2));
-    let Content::Grant(row) = &rows[0].1.as_ref().unwrap().content else { panic!("{rows:?}") };
+    let Record::Grant(_, row) = rows[0].1.as_ref().unwrap() else { panic!("{rows:?}") };
     assert!(!row.grant.enabled && row.grant.landings.len() == 1 && row.grant.expires_at.is_some());
     let own = Item::from([("x_n".to_owned(), Value::N("1".into())), ("x_ticket".to_owned(), Value::S("CHG-1".into()))]);
     assert_eq!(row.own, own);
     assert_eq!(rows[1].1.as_ref().unwrap().target(), None, "without a target it is the subject's own");
+    // A file of groups alone need not say that it has no subjects.
+    let rows = read(Format::Csv, b"issuer,group,target,kind,domain_id\nokta,data-scientists,research,studio,d-abc\n");
+    let Record::OfGroup(whose, row) = rows[0].1.as_ref().unwrap() else { panic!("{rows:?}") };
+    assert_eq!((whose.group.as_str(), row.grant.opens()), ("data-scientists", "studio d-abc".to_owned()));
 }
 
 #[test]
@@ -67,7 +71,12 @@ fn what_is_wrong_with_a_line_of_csv_is_said_without_its_values() {
         (format!("{HEADER},enable\n{row},true\n"), 1, "the column enable is not known"),
         (format!("{HEADER},kind\n"), 1, "the column kind is there twice"),
         ("issuer;subject;target\n".to_owned(), 1, "separated by commas"),
-        ("issuer,kind\n".to_owned(), 1, "there is no column subject"),
+        ("issuer,kind\n".to_owned(), 1, "there is no column subject or group"),
+        ("subject,kind\n".to_owned(), 1, "there is no column issuer"),
+        (format!("{HEADER},group\n{row},canary\n"), 2, "group: is there, and so is subject"),
+        (format!("{HEADER},group\nokta,,research,studio,d-abc,jane,canary\n"), 2, "user_profile_name: is not for a group's grant"),
+        (format!("{HEADER},group\nokta,,,,,,canary\n"), 2, "target: is missing (a group has grants"),
+        (format!("{HEADER},group\nokta,,research,studio,d-abc,,\"a\nb\"\n"), 2, "group: a group has no control characters"),
     ] {
         assert_problem(Format::Csv, &text, line, problem);
     }
@@ -120,10 +129,10 @@ fn yaml_is_read_strictly() {
                 - issuer: okta\n  subject: \"x\"\n  status: suspended\n  note: >-\n    left\n    the bank\n";
     let rows = read(Format::Yaml, text.as_bytes());
     assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [2, 12]);
-    let Content::Grant(row) = &rows[0].1.as_ref().unwrap().content else { panic!("{rows:?}") };
+    let Record::Grant(_, row) = rows[0].1.as_ref().unwrap() else { panic!("{rows:?}") };
     assert!(!row.grant.enabled && row.grant.landings.len() == 1);
     assert_eq!(serde_json::json!(row.own).to_string(), r#"{"x_list":[1,"two",{"a":true}]}"#);
-    let Content::Subject(row) = &rows[1].1.as_ref().unwrap_or_else(|error| panic!("{error}")).content else { panic!("{rows:?}") };
+    let Record::Subject(_, row) = rows[1].1.as_ref().unwrap_or_else(|error| panic!("{error}")) else { panic!("{rows:?}") };
     assert!(row.suspended && row.note.as_deref() == Some("left the bank"));
 
     let row = "- {issuer: okta, subject: x, target: r, kind: studio, domain_id: d-abc, user_profile_name: jane";
@@ -206,7 +215,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         ]),
     ];
     let terms = (
-        any::<(bool, bool)>(),
+        any::<(bool, bool, bool)>(),
         prop::option::of(0i64..2_000_000_000),
         prop::option::of(5u32..=300),
         prop::option::of("[+=@.a-z]{2,6}"),
@@ -220,7 +229,9 @@ fn any_record() -> impl Strategy<Value = Record> {
             let mut item = own;
             let mut put = |name: &str, value: Value| item.insert(name.to_owned(), value);
             put("issuer", text(&issuer));
-            put("subject", text(&subject));
+            // A group has no record of its own, and nothing that is one person's.
+            let is_group = flags.2 && target.is_some() && kind[0].1 != "notebook";
+            put(if is_group { "group" } else { "subject" }, text(&subject));
             if let Some(note) = note {
                 put("note", Value::S(note));
             }
@@ -231,7 +242,9 @@ fn any_record() -> impl Strategy<Value = Record> {
             put("target", Value::S(target));
             let is_studio = kind[0].1 == "studio";
             for (name, value) in kind {
-                put(name, Value::S(value));
+                if !is_group || name != "user_profile_name" {
+                    put(name, Value::S(value));
+                }
             }
             put("enabled", Value::Bool(flags.0));
             put("default", Value::Bool(flags.1));

@@ -9,7 +9,7 @@ use latchkey_aws::grant_admin::GrantAdmin;
 use serde_json::json;
 
 use super::filter::Rows;
-use super::whose;
+use super::{what, whose};
 use crate::args::RowFilter;
 use crate::aws;
 use crate::commands::Usage;
@@ -68,7 +68,7 @@ async fn export(table: &GrantAdmin, filter: &RowFilter, format: Format, to: impl
             problem => {
                 told.left_out += 1;
                 let (issuer, subject) = whose(&row);
-                let what = row.target_name().unwrap_or("(the subject)");
+                let what = what(&row);
                 let problem = problem.and_then(Result::err).map_or_else(|| "pk: names no subject".to_owned(), |defect| defect.to_string());
                 let _ = writeln!(io::stderr(), "latchkey: {issuer} {subject} {what} is left out: {problem}");
             }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use latchkey_aws::grant_admin::{AdminError, Cursor, GrantAdmin, Page, Row};
+use latchkey_aws::grant_admin::{AdminError, Cursor, GrantAdmin, GroupIdentity, Page, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::Value;
@@ -38,14 +38,16 @@ pub(super) struct Rows<'a> {
 /// Where reading goes on.
 enum Next {
     Subject(Identity),
+    Group(GroupIdentity),
     Page(Option<Cursor>),
     Nowhere,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(table: &'a GrantAdmin, filter: &'a RowFilter) -> Self {
-        let next = match (&filter.issuer, &filter.subject) {
-            (Some(issuer), Some(subject)) => Next::Subject(Identity { issuer: issuer.clone(), subject: subject.clone() }),
+        let next = match (&filter.issuer, &filter.subject, &filter.group) {
+            (Some(issuer), Some(subject), _) => Next::Subject(Identity { issuer: issuer.clone(), subject: subject.clone() }),
+            (Some(issuer), None, Some(group)) => Next::Group(GroupIdentity { issuer: issuer.clone(), group: group.clone() }),
             _ => Next::Page(None),
         };
         Self { table, filter, now: SystemClock::new().now(), read: VecDeque::new(), next, subject: None }
@@ -60,12 +62,13 @@ impl<'a> Rows<'a> {
                 }
                 let own = self.subject.as_ref().filter(|(identity, _)| row.identity.as_ref() == Some(identity));
                 let state = state::of(&row, own.map_or(Standing::Active, |(_, standing)| *standing), self.now);
-                if (row.is_subject() || row.target_name().is_some()) && matches(self.filter, &row, state) {
+                if (row.is_subject() || row.target_name().is_some() || row.group.is_some()) && matches(self.filter, &row, state) {
                     return Ok(Some((row, state)));
                 }
             }
             match std::mem::replace(&mut self.next, Next::Nowhere) {
                 Next::Subject(identity) => self.read = self.table.list_subject(&identity).await?.into(),
+                Next::Group(whose) => self.read = self.table.list_group(&whose).await?.into(),
                 Next::Page(from) => {
                     let page = page(self.table, from.as_ref()).await?;
                     self.read = page.rows.into();
@@ -85,7 +88,7 @@ fn matches(filter: &RowFilter, row: &Row, state: State) -> bool {
         Some(Value::S(text)) => text.as_str(),
         Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::L(_) | Value::Other(_)) | None => "",
     };
-    let issuer = row.identity.as_ref().map(|identity| &identity.issuer);
+    let issuer = row.identity.as_ref().map(|identity| &identity.issuer).or(row.group.as_ref().map(|whose| &whose.issuer));
     filter.issuer.as_ref().is_none_or(|wanted| issuer == Some(wanted))
         && filter.domain_id.as_ref().is_none_or(|wanted| text("domain_id") == wanted)
         && filter.user_profile_name.as_ref().is_none_or(|wanted| text("user_profile_name").eq_ignore_ascii_case(wanted))

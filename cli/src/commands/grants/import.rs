@@ -136,15 +136,15 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
             say(format!("… and {} more; --dry-run shows all of them", plan.differences() - shown));
             break;
         }
-        let target = record.target().map(|target| target.as_str());
+        let (owner, target) = (record.owner(), record.target().map(|target| target.as_str()));
         let (sign, word) = if matches!(row.difference, Difference::Added) { ('+', "added") } else { ('~', "changed") };
-        let mut text = format!("{sign} {} {} {}", record.identity.issuer, record.identity.subject, target.unwrap_or("(the subject)"));
+        let mut text = format!("{sign} {} {} {}", owner.issuer(), owner, target.unwrap_or("(the subject)"));
         if !attributes.is_empty() {
             text.push_str(&format!(": {}", attributes.join(", ")));
         }
         let value = json!({
-            "line": row.line, "issuer": record.identity.issuer.as_str(), "subject": record.identity.subject.as_str(),
-            "target": target, "difference": word, "attributes": attributes,
+            "line": row.line, "issuer": owner.issuer().as_str(), "subject": owner.subject(),
+            "group": owner.group(), "target": target, "difference": word, "attributes": attributes,
         });
         report(json, &value, &text);
     }

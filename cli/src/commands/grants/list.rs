@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use latchkey_aws::grant_admin::Row;
 use latchkey_domain::clock::Timestamp;
+use latchkey_domain::identity::IssuerId;
 use latchkey_domain::item::Value;
 use serde_json::json;
 
 use super::filter::Rows;
 use super::state::State;
-use super::{report, whose};
+use super::{report, what, whose};
 use crate::args::RowFilter;
 use crate::aws;
 use crate::commands::say;
@@ -22,8 +23,8 @@ pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::
     let mut rows = Rows::new(&table, filter);
     while let Some((row, state)) = rows.next().await? {
         let (issuer, subject) = whose(&row);
-        let target = row.target_name().unwrap_or("(the subject)");
-        let opens = row.grant().and_then(Result::ok).map(|grant| grant.target.to_string()).unwrap_or_default();
+        let target = what(&row);
+        let opens = row.opens().unwrap_or_default();
         let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {opens}", state.as_str());
         report(json, &described(&row, state), text.trim_end());
     }
@@ -32,19 +33,21 @@ pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::
 
 /// A row for scripts.
 pub(super) fn described(row: &Row, state: State) -> serde_json::Value {
+    let group = row.group.as_ref();
     json!({
-        "issuer": row.identity.as_ref().map(|identity| identity.issuer.as_str()),
+        "issuer": row.identity.as_ref().map(|identity| &identity.issuer).or(group.map(|whose| &whose.issuer)).map(IssuerId::as_str),
         "subject": row.identity.as_ref().map(|identity| identity.subject.as_str()),
+        "group": group.map(|whose| whose.group.as_str()),
         "target": row.target_name(),
         "state": state.as_str(),
-        "problem": row.grant().and_then(Result::err).map(|defect| defect.to_string()),
+        "problem": row.defect().map(|defect| defect.to_string()),
         "attributes": row.item,
     })
 }
 
 /// A row for people.
 pub(super) fn shown(row: &Row, state: State) -> String {
-    let problem = row.grant().and_then(Result::err).map(|defect| format!(" ({defect})")).unwrap_or_default();
+    let problem = row.defect().map(|defect| format!(" ({defect})")).unwrap_or_default();
     let mut text = format!("{} {}{problem}", row.target_name().unwrap_or_default(), state.as_str());
     for (name, value) in &row.item {
         let value = match (name.as_str(), value) {

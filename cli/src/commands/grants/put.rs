@@ -2,18 +2,19 @@
 
 use std::process::ExitCode;
 
-use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin, Row};
+use latchkey_aws::grant_admin::{Annotation, Change, Expect, GrantAdmin, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_domain::grant::Grant;
 use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
+use latchkey_domain::names::TargetName;
 use serde_json::json;
 
 use super::{report, whose};
 use crate::args::GrantKey;
 use crate::aws;
 use crate::change_log::{ChangeArgs, ChangeLog};
-use crate::grant_args::GrantArgs;
+use crate::grant_args::{GrantArgs, Owner};
 
 pub(super) async fn run(
     key: GrantKey,
@@ -23,25 +24,47 @@ pub(super) async fn run(
     grant: &GrantArgs,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let (grant, item) = grant.read(key.target)?;
-    let identity = key.subject.identity();
+    let owner = key.owner.owner()?;
     let log = ChangeLog::open("grants put", change, &key.table.table)?;
     let at = SystemClock::new().now();
-    let annotation = Annotation { at, by: change.by.clone(), note: note(&item), own: own_attributes(&item) };
+    let annotation = |item: &Item| Annotation { at, by: change.by.clone(), note: note(item), own: own_attributes(item) };
     let expect = if new { Expect::Absent } else { Expect::Anything };
+    let identity = match &owner {
+        Owner::Subject(identity) => identity.clone(),
+        Owner::Group(whose) => {
+            let (grant, item) = grant.read_for_group(key.target)?;
+            let table = aws::table(&key.table.table).await?;
+            // In an item that cannot be read as a group's it would stand, and grant nothing.
+            let there = table.get_group_grant(whose, grant.name()).await?.filter(|row| row.target_name().is_none());
+            if let Some(defect) = there.and_then(|row| row.defect()) {
+                let text = format!("{} is not written: the item of {owner} is no group's: {defect}", grant.name());
+                report(json, &json!({"target": grant.name().as_str(), "done": "refused", "problem": defect.to_string()}), &text);
+                return Ok(ExitCode::FAILURE);
+            }
+            let written = table.put_group_grant(whose, &grant, &annotation(&item), expect).await?;
+            log.record(at, &owner, Some(grant.name()), &written)?;
+            return Ok(done(json, grant.name(), &written));
+        }
+    };
+    let (grant, item) = grant.read(key.target)?;
+    let annotation = annotation(&item);
     let table = aws::table(&key.table.table).await?;
     // What opens nothing takes nothing from anybody, and what is open already has been looked at.
     if !shared && grant.enabled && grant.target.kind().is_personal() && !opens_already(&table, &identity, &grant).await? {
         let owners = table.other_owners(&identity, &grant).await?;
         if !owners.is_empty() {
-            return Ok(owned(json, &grant, &owners));
+            return Ok(owned(json, grant.name.as_str(), &grant.target.to_string(), &owners));
         }
     }
     let written = table.put_grant(&identity, &grant, &annotation, expect).await?;
-    log.record(at, &identity, Some(&grant.name), &written)?;
+    log.record(at, &owner, Some(&grant.name), &written)?;
+    Ok(done(json, &grant.name, &written))
+}
+
+fn done(json: bool, target: &TargetName, written: &Change) -> ExitCode {
     let done = if written.before.is_some() { "replaced" } else { "written" };
-    report(json, &json!({"target": grant.name.as_str(), "done": done}), &format!("{} {done}", grant.name));
-    Ok(ExitCode::SUCCESS)
+    report(json, &json!({"target": target.as_str(), "done": done}), &format!("{target} {done}"));
+    ExitCode::SUCCESS
 }
 
 fn note(item: &Item) -> Option<String> {
@@ -71,7 +94,7 @@ pub(super) fn opens_the_same(own: &Grant, grant: &Grant) -> bool {
 }
 
 /// Says whose the door is already.
-fn owned(json: bool, grant: &Grant, owners: &[Row]) -> ExitCode {
+pub(super) fn owned(json: bool, what: &str, opens: &str, owners: &[Row]) -> ExitCode {
     let names: Vec<_> = owners
         .iter()
         .map(|row| {
@@ -79,16 +102,13 @@ fn owned(json: bool, grant: &Grant, owners: &[Row]) -> ExitCode {
             json!({"issuer": issuer, "subject": subject, "target": row.target_name()})
         })
         .collect();
-    let mut text = format!("{} is not written: {} is or may be somebody else's already", grant.name, grant.target);
-    for name in &names {
-        text.push_str(&format!(
-            "\n  {} {} (target {})",
-            name["issuer"].as_str().unwrap_or_default(),
-            name["subject"].as_str().unwrap_or_default(),
-            name["target"].as_str().unwrap_or_default()
-        ));
+    let mut text = format!("{what} is not written: {opens} is or may be somebody else's already");
+    for row in owners {
+        let (issuer, subject) = whose(row);
+        let by = row.target_name().map_or_else(|| "for the grants of groups".to_owned(), |target| format!("target {target}"));
+        text.push_str(&format!("\n  {issuer} {subject} ({by})"));
     }
     text.push_str("\n--shared writes it all the same.");
-    report(json, &json!({"target": grant.name.as_str(), "done": "refused", "owners": names}), &text);
+    report(json, &json!({"target": what, "done": "refused", "owners": names}), &text);
     ExitCode::FAILURE
 }

@@ -49,14 +49,12 @@ pub(super) fn of(row: &Row, standing: Standing, now: Timestamp) -> State {
             Standing::Malformed => State::Malformed,
         };
     }
-    match (standing, row.grant()) {
+    match (standing, row.usable_at(now)) {
         (Standing::Suspended, _) => State::Suspended,
-        (Standing::Malformed, _) | (_, Some(Err(_)) | None) => State::Malformed,
-        (Standing::Active, Some(Ok(grant))) => match grant.usable_at(now) {
-            Ok(()) => State::Open,
-            Err(reason) if reason == entitlement::DISABLED => State::Disabled,
-            Err(reason) if reason == entitlement::NOT_YET => State::NotYet,
-            Err(_) => State::Expired,
-        },
+        (Standing::Malformed, _) | (_, None) => State::Malformed,
+        (Standing::Active, Some(Ok(()))) => State::Open,
+        (Standing::Active, Some(Err(entitlement::DISABLED))) => State::Disabled,
+        (Standing::Active, Some(Err(entitlement::NOT_YET))) => State::NotYet,
+        (Standing::Active, Some(Err(_))) => State::Expired,
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! A row is kept as the text that it would be in a file, a few hundred bytes, and of the table's rows nothing but what differs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use anyhow::Context as _;
 use latchkey_aws::grant_admin::Row;
 use latchkey_domain::grant::{GRANT_SORT_KEY_PREFIX, Grant};
 use latchkey_domain::item::{Item, Value};
-use latchkey_domain::subject::{SUBJECT_SORT_KEY, Standing};
-use latchkey_domain::target::Target;
+use latchkey_domain::subject::{Profiles, SUBJECT_SORT_KEY, Standing};
+use latchkey_domain::target::{Kind, Target};
 
 use crate::commands::grants::put::opens_the_same;
 use crate::commands::grants::whose;
-use crate::grant_file::{Content, Entry, Record};
+use crate::grant_file::{Entry, Record};
 
 /// The rows of a file.
 #[derive(Debug, Default)]
@@ -23,8 +23,10 @@ pub(super) struct Plan {
     pub(super) bad: Vec<(u64, String)>,
     rows: Vec<Planned>,
     by_key: HashMap<Box<str>, usize>,
-    /// The grants that are one person's own and open something, by what they open.
-    doors: HashMap<Box<str>, Vec<usize>>,
+    /// The rows that take what is one person's own, by its name.
+    takers: HashMap<Box<str>, Vec<usize>>,
+    /// The groups of the table whose items cannot be read, by their partition keys, and what is wrong with each.
+    lost_groups: HashMap<Box<str>, Box<str>>,
     shared: bool,
 }
 
@@ -75,12 +77,64 @@ impl Planned {
         }
     }
 
-    fn grant(&self) -> anyhow::Result<Option<(String, Grant)>> {
+    fn taken(&self) -> anyhow::Result<Option<(String, Taken)>> {
         let record = self.record()?;
-        Ok(match record.content {
-            Content::Grant(row) => Some((record.identity.partition_key(), row.grant)),
-            Content::Subject(_) => None,
-        })
+        let partition_key = record.owner().partition_key();
+        Ok(Taken::by(record).map(|taken| (partition_key, taken)))
+    }
+}
+
+/// What a row takes that is one person's own.
+#[derive(Debug)]
+enum Taken {
+    /// What a grant opens.
+    Door(Box<Grant>),
+    /// The user profiles that the grants of a subject's groups open.
+    Profiles(Profiles),
+}
+
+impl Taken {
+    /// What a row of the file takes. One that opens nothing takes nothing.
+    fn by(record: Record) -> Option<Self> {
+        match record {
+            Record::Grant(_, row) => (row.grant.enabled && row.grant.target.kind().is_personal()).then(|| Self::Door(Box::new(row.grant))),
+            // What a group was granted is nobody's own: the profiles are the subjects'.
+            Record::OfGroup(..) => None,
+            Record::Subject(_, row) => Some(row.profiles).filter(|profiles| *profiles != Profiles::default()).map(Self::Profiles),
+        }
+    }
+
+    /// What a row of the table takes, or may take again.
+    fn by_table(row: &Row) -> Option<Self> {
+        match row.grant() {
+            Some(grant) => grant.ok().filter(|grant| grant.target.kind().is_personal()).map(|grant| Self::Door(Box::new(grant))),
+            None => row.profiles().map(Self::Profiles),
+        }
+    }
+
+    /// Names by which those are found that may be the same: of a user profile without its domain, which not everybody says.
+    fn names(&self) -> Vec<Box<str>> {
+        let of = |kind: Kind, name: &str| format!("{kind} {}", name.to_ascii_lowercase()).into();
+        match self {
+            Self::Door(grant) => vec![match &grant.target {
+                Target::Studio(studio) => of(Kind::Studio, studio.user_profile_name.as_str()),
+                target @ (Target::Notebook(_) | Target::MlflowServer(_) | Target::MlflowApp(_) | Target::PartnerApp(_)) => {
+                    target.to_string().to_ascii_lowercase().into()
+                }
+            }],
+            Self::Profiles(profiles) => {
+                let names: BTreeSet<Box<str>> = profiles.names().map(|name| of(Kind::Studio, name.as_str())).collect();
+                names.into_iter().collect()
+            }
+        }
+    }
+
+    fn may_be_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Door(one), Self::Door(other)) => one.may_open_the_same_door(other),
+            (Self::Door(grant), Self::Profiles(profiles)) | (Self::Profiles(profiles), Self::Door(grant)) => profiles.may_be(&grant.target),
+            (Self::Profiles(one), Self::Profiles(other)) => one.may_meet(other),
+        }
     }
 }
 
@@ -100,20 +154,18 @@ impl Plan {
             }
         };
         let sort_key = record.target().map_or_else(|| SUBJECT_SORT_KEY.to_owned(), |target| format!("{GRANT_SORT_KEY_PREFIX}{target}"));
-        let key = key(&record.identity.partition_key(), &sort_key);
+        let key = key(&record.owner().partition_key(), &sort_key);
         let index = self.rows.len();
         if let Some(first) = self.by_key.insert(key.clone(), index) {
-            self.bad.push((line, format!("is for the same issuer, subject and target as line {}", self.rows[first].line)));
+            let whose = if matches!(record, Record::OfGroup(..)) { "group" } else { "subject" };
+            self.bad.push((line, format!("is for the same issuer, {whose} and target as line {}", self.rows[first].line)));
             self.by_key.insert(key, first);
             return Ok(());
         }
-        if let Content::Grant(row) = &record.content
-            && row.grant.enabled
-            && let Some(door) = door(&row.grant.target)
-        {
-            self.doors.entry(door).or_default().push(index);
-        }
         let text = serde_json::to_vec(&record.to_item())?.into_boxed_slice();
+        for name in Taken::by(record).iter().flat_map(Taken::names) {
+            self.takers.entry(name).or_default().push(index);
+        }
         self.rows.push(Planned { line, difference: Difference::Added, record: text, is_open: false, owner: None, refused: None });
         Ok(())
     }
@@ -123,20 +175,24 @@ impl Plan {
         if let Some(&index) = self.by_key.get(&key(&row.partition_key, &row.sort_key)) {
             self.compare(index, row)?;
         }
+        if row.group.is_some() && row.target_name().is_none() {
+            let defect = row.defect().map(|defect| defect.to_string()).unwrap_or_default();
+            self.lost_groups.insert(row.partition_key.as_str().into(), defect.into());
+        }
         if self.shared {
             return Ok(());
         }
-        let Some(Ok(other)) = row.grant() else { return Ok(()) };
-        let indices = door(&other.target).and_then(|door| self.doors.get(&door)).into_iter().flatten();
-        for &index in indices {
-            let planned = &mut self.rows[index];
+        let Some(other) = Taken::by_table(row) else { return Ok(()) };
+        for index in other.names().iter().filter_map(|name| self.takers.get(name)).flatten() {
+            let planned = &mut self.rows[*index];
             if planned.owner.is_none()
-                && let Some((partition_key, grant)) = planned.grant()?
+                && let Some((partition_key, taken)) = planned.taken()?
                 && partition_key != row.partition_key
-                && other.may_open_the_same_door(&grant)
+                && taken.may_be_the_same(&other)
             {
                 let (issuer, subject) = whose(row);
-                planned.owner = Some(format!("{issuer} {subject} (target {})", other.name).into());
+                let by = row.target_name().map_or_else(|| "for the grants of groups".to_owned(), |target| format!("target {target}"));
+                planned.owner = Some(format!("{issuer} {subject} ({by})").into());
             }
         }
         Ok(())
@@ -153,15 +209,16 @@ impl Plan {
             let attributes = names.filter(|name| is.get(*name) != wanted.get(*name)).map(|name| name.as_str().into()).collect();
             Difference::Changed { read: fingerprint(&row.item), attributes }
         };
-        match (&record.content, row.standing()) {
-            (Content::Grant(new), _) => {
+        match (&record, row.standing()) {
+            (Record::OfGroup(..), _) => {}
+            (Record::Grant(_, new), _) => {
                 planned.is_open = row.grant().and_then(Result::ok).is_some_and(|own| opens_the_same(&own, &new.grant));
             }
             // An old file must not let anybody in again who has been shut out since.
-            (Content::Subject(new), Some(Standing::Suspended | Standing::Malformed)) if !new.suspended => {
+            (Record::Subject(_, new), Some(Standing::Suspended | Standing::Malformed)) if !new.suspended => {
                 planned.refused = Some("status: the subject is suspended in the table, which only `latchkey resume` ends");
             }
-            (Content::Subject(_), _) => {}
+            (Record::Subject(_, new), _) => planned.is_open = row.profiles().is_some_and(|own| own == new.profiles),
         }
         Ok(())
     }
@@ -170,25 +227,30 @@ impl Plan {
     pub(super) fn judge(&mut self) -> anyhow::Result<()> {
         let mut bad = Vec::new();
         for row in &self.rows {
-            if let Some(problem) = row.refused {
+            if !self.lost_groups.is_empty()
+                && let Some(defect) = self.lost_groups.get(row.record()?.owner().partition_key().as_str())
+            {
+                // It would stand there, and grant nothing.
+                bad.push((row.line, format!("the group's item in the table is none: {defect}")));
+            } else if let Some(problem) = row.refused {
                 bad.push((row.line, problem.to_owned()));
             } else if let (Some(owner), false) = (&row.owner, row.is_open) {
                 bad.push((row.line, already(owner)));
             }
         }
-        let crowded = if self.shared { None } else { Some(self.doors.values().filter(|indices| indices.len() > 1)) };
+        let crowded = if self.shared { None } else { Some(self.takers.values().filter(|indices| indices.len() > 1)) };
         for indices in crowded.into_iter().flatten() {
-            let grants = indices.iter().map(|&index| Ok((&self.rows[index], self.rows[index].grant()?)));
-            let grants: Vec<_> = grants.collect::<anyhow::Result<_>>()?;
-            for (at, (row, grant)) in grants.iter().enumerate() {
-                let Some((partition_key, grant)) = grant else { continue };
+            let takers = indices.iter().map(|&index| Ok((&self.rows[index], self.rows[index].taken()?)));
+            let takers: Vec<_> = takers.collect::<anyhow::Result<_>>()?;
+            for (at, (row, taken)) in takers.iter().enumerate() {
+                let Some((partition_key, taken)) = taken else { continue };
                 // What is open already has been looked at when it was opened, and what the table refuses has been told.
                 if row.is_open || row.owner.is_some() {
                     continue;
                 }
-                let others = grants.iter().enumerate().filter(|(other, (row, _))| *other < at || row.is_open);
+                let others = takers.iter().enumerate().filter(|(other, (row, _))| *other < at || row.is_open);
                 let owner = others.map(|(_, other)| other).find(|(_, other)| {
-                    other.as_ref().is_some_and(|(others_key, other)| others_key != partition_key && other.may_open_the_same_door(grant))
+                    other.as_ref().is_some_and(|(others_key, other)| others_key != partition_key && other.may_be_the_same(taken))
                 });
                 if let Some((owner, _)) = owner {
                     bad.push((row.line, already(&format!("line {}", owner.line))));
@@ -197,6 +259,8 @@ impl Plan {
         }
         self.bad.append(&mut bad);
         self.bad.sort();
+        // Two that meet in two names are told once.
+        self.bad.dedup();
         Ok(())
     }
 
@@ -250,11 +314,6 @@ fn already(owner: &str) -> String {
 fn key(partition_key: &str, sort_key: &str) -> Box<str> {
     // No subject has a control character.
     format!("{partition_key}\n{sort_key}").into()
-}
-
-/// A name for what is one person's own, the same for all that may be the same; none for other kinds.
-fn door(target: &Target) -> Option<Box<str>> {
-    target.kind().is_personal().then(|| target.to_string().to_ascii_lowercase().into())
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 use latchkey_aws::grant_admin::{AdminError, Annotation, Change, Expect, GrantAdmin, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
-use latchkey_domain::identity::Identity;
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use tokio::task::JoinSet;
@@ -17,7 +16,8 @@ use tokio::task::JoinSet;
 use super::plan::{Difference, Plan, fingerprint, meaning};
 use crate::backoff::Backoff;
 use crate::change_log::ChangeLog;
-use crate::grant_file::{Content, Record};
+use crate::grant_args::Owner;
+use crate::grant_file::Record;
 
 /// How many rows are written at a time.
 const AT_A_TIME: usize = 16;
@@ -45,7 +45,7 @@ impl Outcome {
 struct Done {
     line: u64,
     at: Timestamp,
-    identity: Identity,
+    owner: Owner,
     target: Option<TargetName>,
     what: What,
 }
@@ -112,7 +112,7 @@ fn take(outcome: &mut Outcome, done: Done, log: &ChangeLog<'_>, bar: &ProgressBa
         What::Written(change) => {
             outcome.written += 1;
             bar.inc(1);
-            let record = || log.record(done.at, &done.identity, done.target.as_ref(), &change);
+            let record = || log.record(done.at, &done.owner, done.target.as_ref(), &change);
             if log.is_standard_error() { bar.suspend(record) } else { record() }
         }
         What::ThereAlready => {
@@ -138,7 +138,7 @@ struct Writing {
 impl Writing {
     async fn run(self, line: u64, read: Option<u64>) -> anyhow::Result<Done> {
         let what = self.write(read).await?;
-        Ok(Done { line, at: self.at, target: self.record.target().cloned(), identity: self.record.identity, what })
+        Ok(Done { line, at: self.at, target: self.record.target().cloned(), owner: self.record.owner(), what })
     }
 
     /// Writes it in place of the row with that fingerprint, or where there is no row.
@@ -174,11 +174,12 @@ impl Writing {
     }
 
     async fn get(&self) -> Result<Option<Row>, AdminError> {
-        let (identity, mut backoff) = (&self.record.identity, Backoff::default());
+        let mut backoff = Backoff::default();
         loop {
-            let row = match self.record.target() {
-                Some(target) => self.table.get_grant(identity, target).await,
-                None => self.table.get_subject(identity).await,
+            let row = match &self.record {
+                Record::Grant(identity, row) => self.table.get_grant(identity, &row.grant.name).await,
+                Record::OfGroup(whose, row) => self.table.get_group_grant(whose, row.grant.name()).await,
+                Record::Subject(identity, _) => self.table.get_subject(identity).await,
             };
             match row {
                 Ok(row) => return Ok(row),
@@ -188,7 +189,7 @@ impl Writing {
     }
 
     async fn put(&self, expect: Expect<'_>) -> Result<Change, AdminError> {
-        let (identity, mut backoff) = (&self.record.identity, Backoff::default());
+        let mut backoff = Backoff::default();
         let annotation = |note: &Option<String>, own: &Item| Annotation {
             at: self.at,
             by: self.by.as_deref().map(ToOwned::to_owned),
@@ -196,9 +197,14 @@ impl Writing {
             own: own.clone(),
         };
         loop {
-            let change = match &self.record.content {
-                Content::Grant(row) => self.table.put_grant(identity, &row.grant, &annotation(&row.note, &row.own), expect).await,
-                Content::Subject(row) => self.table.put_subject(identity, row.suspended, &annotation(&row.note, &row.own), expect).await,
+            let change = match &self.record {
+                Record::Grant(identity, row) => self.table.put_grant(identity, &row.grant, &annotation(&row.note, &row.own), expect).await,
+                Record::OfGroup(whose, row) => {
+                    self.table.put_group_grant(whose, &row.grant, &annotation(&row.note, &row.own), expect).await
+                }
+                Record::Subject(identity, row) => {
+                    self.table.put_subject(identity, row.suspended, &row.profiles, &annotation(&row.note, &row.own), expect).await
+                }
             };
             match change {
                 Ok(change) => return Ok(change),

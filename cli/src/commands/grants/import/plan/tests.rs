@@ -1,4 +1,5 @@
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_aws::grant_admin::GroupIdentity;
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 
 use super::*;
 
@@ -21,10 +22,15 @@ fn row(file_row: &str) -> Row {
         Some(Value::S(text)) => Some(text),
         _ => None,
     };
-    let (issuer, subject) = (take("issuer").unwrap(), take("subject").unwrap());
-    let sort_key = take("target").map_or_else(|| "SUBJECT".to_owned(), |target| format!("TARGET#{target}"));
-    let identity = Identity { issuer: IssuerId::new(issuer).unwrap(), subject: Subject::new(subject).unwrap() };
-    Row { sort_key, partition_key: identity.partition_key(), identity: Some(identity), item }
+    let (issuer, subject, group) = (IssuerId::new(take("issuer").unwrap()).unwrap(), take("subject"), take("group"));
+    let own = if group.is_some() { "GROUP" } else { "SUBJECT" };
+    let sort_key = take("target").map_or_else(|| own.to_owned(), |target| format!("TARGET#{target}"));
+    if let Some(group) = group {
+        let whose = GroupIdentity { issuer, group: Group::new(group).unwrap() };
+        return Row { sort_key, partition_key: whose.partition_key(), identity: None, group: Some(whose), item };
+    }
+    let identity = Identity { issuer, subject: Subject::new(subject.unwrap()).unwrap() };
+    Row { sort_key, partition_key: identity.partition_key(), identity: Some(identity), group: None, item }
 }
 
 fn plan(shared: bool, file: &[String], table: &[String]) -> Plan {
@@ -120,4 +126,49 @@ fn a_file_suspends_and_never_lifts_a_suspension() {
     let plan = plan(false, &[subject("suspended")], &[subject("active")]);
     assert_bad(&plan, &[]);
     assert_eq!(plan.counts(), [0, 1, 0]);
+}
+
+#[test]
+fn a_groups_grants_are_compared_each_by_itself() {
+    let studio = |group: &str, target: &str, more: &str| {
+        format!(r#"{{"issuer":"okta","group":"{group}","target":"{target}","kind":"studio","domain_id":"d-abc"{more}}}"#)
+    };
+    let file = [studio("desk", "a", ""), studio("desk", "b", r#","url_seconds":10"#), studio("desk", "c", ""), studio("other", "a", "")];
+    let table = [studio("desk", "a", r#","enabled":true,"updated_at":5"#), studio("desk", "b", ""), studio("desk", "z", "")];
+    let good = plan(false, &file, &table);
+    assert_bad(&good, &[]);
+    assert_eq!(good.counts(), [2, 1, 1]);
+    // A subject of the same name is somebody else.
+    let subject = r#"{"issuer":"okta","subject":"desk","target":"a","kind":"mlflow-server","tracking_server_name":"s"}"#.to_owned();
+    assert_eq!(plan(false, &file[..1], std::slice::from_ref(&subject)).counts(), [1, 0, 0]);
+    assert_bad(&plan(false, &[file[0].clone(), subject, file[0].clone()], &[]), &[(3, "the same issuer, group and target as line 1")]);
+    // What would stand in an item that grants nothing is not written into it.
+    let lost = r#"{"issuer":"okta","group":"desk","enabled":false}"#.to_owned();
+    let problem = "the group's item in the table is none: enabled: is not an attribute of a group";
+    assert_bad(&plan(false, &file, &[lost]), &[(1, problem), (2, problem), (3, problem)]);
+}
+
+#[test]
+fn a_profile_of_a_subjects_own_row_has_one_owner_too() {
+    let subject = |subject: &str, profile: &str| format!(r#"{{"issuer":"okta","subject":"{subject}","user_profile_name":"{profile}"}}"#);
+    let there = |subject: &str, domain: &str, profile: &str| {
+        format!(r#"{{"issuer":"okta","subject":"{subject}","user_profile_names":{{"{domain}":"{profile}"}}}}"#)
+    };
+    // Within the file: with another subject's row, and with another subject's grant; one's own do not count.
+    assert_bad(&plan(false, &[subject("a", "jane"), subject("b", "Jane")], &[]), &[(2, "see line 1; --shared")]);
+    assert_bad(&plan(true, &[subject("a", "jane"), subject("b", "Jane")], &[]), &[]);
+    assert_bad(&plan(false, &[subject("a", "jane"), studio("b", "jane", "")], &[]), &[(2, "see line 1")]);
+    assert_bad(&plan(false, &[subject("a", "jane"), studio("a", "jane", "")], &[]), &[]);
+    assert_bad(&plan(false, &[there("a", "d-abc", "jane"), there("b", "d-xyz", "jane")], &[]), &[]);
+    assert_bad(&plan(false, &[there("a", "d-abc", "jane"), studio("b", "jane", "")], &[]), &[(2, "see line 1")]);
+    assert_bad(&plan(false, &[there("a", "d-xyz", "jane"), studio("b", "jane", "")], &[]), &[]);
+    // In the table.
+    assert_bad(&plan(false, &[subject("b", "jane")], &[studio("a", "Jane", "")]), &[(1, "see okta a (target r)")]);
+    assert_bad(&plan(false, &[studio("b", "jane", "")], &[subject("a", "Jane")]), &[(1, "see okta a (for the grants of groups)")]);
+    assert_bad(&plan(false, &[subject("b", "jane")], &[subject("a", "jane")]), &[(1, "see okta a (for the grants of groups)")]);
+    assert_bad(&plan(false, &[subject("b", "jane")], &[subject("a", "jane"), subject("b", "jane")]), &[]);
+    // A row without one takes it away, and says so.
+    let plan = plan(false, &[r#"{"issuer":"okta","subject":"a","status":"active"}"#.to_owned()], &[subject("a", "jane")]);
+    let changed: Vec<_> = plan.different().flat_map(|row| row.changed_attributes()).map(|name| &**name).collect();
+    assert_eq!(changed, ["user_profile_name"]);
 }
