@@ -57,7 +57,7 @@ pub(super) fn shown(row: &Row, state: State) -> String {
             (_, Value::S(text)) => text.clone(),
             (_, value) => json!(value).to_string(),
         };
-        text.push_str(&format!("\n  {name:<20}{value}"));
+        text.push_str(&format!("\n  {name:<19} {value}"));
     }
     text
 }
