@@ -10,7 +10,7 @@ use broker::config::Config;
 use broker::service::{self, Live};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
-use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin};
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin, GroupIdentity};
 use latchkey_domain::audit::AuditRecord;
 use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_domain::identity::Identity;
@@ -142,8 +142,17 @@ pub async fn fill_table(stack: &Stack, environment: &Environment) -> anyhow::Res
         if user.standing == Standing::Suspended {
             table.set_suspended(&identity, true, &annotation).await?;
         }
+        if let Some(profile) = &user.profile {
+            table.set_profile(&identity, None, Some(profile), &annotation).await?;
+        }
         for grant in &user.grants {
             table.put_grant(&identity, grant, &annotation, Expect::Absent).await?;
+        }
+    }
+    for group in stack.groups() {
+        let whose = GroupIdentity { issuer: stack.issuer_id().clone(), group: group.group.clone() };
+        for grant in &group.grants {
+            table.put_group_grant(&whose, grant, &annotation, Expect::Absent).await?;
         }
     }
     Ok(())

@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
-use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin};
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin, GroupIdentity};
 use latchkey_aws::grant_store::Table;
 use latchkey_domain::clock::{Clock as _, SystemClock};
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::group::GroupGrant;
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::Item;
 use latchkey_domain::names::TargetName;
 use latchkey_standin::captured::Captured;
@@ -120,6 +121,17 @@ impl World {
         self.block_on(self.operator().put_grant(&identity, &grant, &annotation(), Expect::Anything)).unwrap();
     }
 
+    /// Writes a grant of a group's with these attributes: a JSON object.
+    ///
+    /// # Panics
+    /// When it is no group's grant, or cannot be written.
+    pub fn grant_to_group(&self, issuer: &IssuerId, group: &str, target: &str, attributes: &Value) {
+        let item: Item = serde_json::from_value(attributes.clone()).unwrap();
+        let grant = GroupGrant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
+        let whose = GroupIdentity { issuer: issuer.clone(), group: Group::new(group).unwrap() };
+        self.block_on(self.operator().put_group_grant(&whose, &grant, &annotation(), Expect::Anything)).unwrap();
+    }
+
     /// What the broker has sent to the table, to STS and to SageMaker, in this order of services. Connections that were only
     /// opened are left out.
     ///
@@ -151,7 +163,12 @@ impl World {
     /// # Panics
     /// When there is no such variant.
     pub fn token_of(&self, subject: &str, variant: Option<&str>) -> String {
-        let good = MintOptions::new(subject);
+        let mut good = MintOptions::new(subject);
+        let user = self.stack.users().iter().find(|user| user.subject.as_str() == subject);
+        let groups: Vec<String> = user.into_iter().flat_map(|user| &user.groups).map(ToString::to_string).collect();
+        if !groups.is_empty() {
+            good = good.claim("groups", groups);
+        }
         let idp = &self.stack.idp;
         match variant {
             None => idp.mint(&good),

@@ -6,7 +6,7 @@ import re
 import unittest
 
 EVENTS = pathlib.Path(__file__).resolve().parents[2] / "events"
-USERS = {"alice", "bob", "carol", "dave", "erin", "frank", "grace"}
+USERS = {"alice", "bob", "carol", "dave", "erin", "frank", "grace", "kate", "leo", "mia", "nick"}
 VARIANTS = {"expired", "other-audience", "other-issuer", "forged", "unknown-key"}
 # The contract's table, section 1.
 STATUS = {

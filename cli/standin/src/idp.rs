@@ -45,6 +45,8 @@ pub struct User {
     pub display_name: String,
     /// What the sign-in page says about the user.
     pub about: String,
+    /// `groups` of the user's access tokens; without any there is no such claim.
+    pub groups: Vec<String>,
 }
 
 /// How the issuer is set up.

@@ -11,7 +11,7 @@ use latchkey_domain::identity::{InvalidIdentity, IssuerId};
 use latchkey_domain::names::{InvalidName, RoleArn};
 use serde_json::json;
 
-pub use self::demo::DemoUser;
+pub use self::demo::{DemoGroup, DemoUser};
 
 use crate::aws::{Aws, Credentials};
 use crate::dns::Dns;
@@ -98,6 +98,9 @@ pub enum StackError {
     /// The DNS server did not start.
     #[error("the DNS stand-in cannot listen: {0}")]
     Dns(#[source] std::io::Error),
+    /// A group's grant of the demo's is not one: a mistake in the stand-in.
+    #[error("the demo has a grant that is not one: {0}")]
+    Grant(#[from] latchkey_domain::grant::GrantDefect),
     /// An identity of the demo's is not legal: a mistake in the stand-in.
     #[error("the demo has an identity that is not legal: {0}")]
     Identity(#[from] InvalidIdentity),
@@ -120,6 +123,7 @@ pub struct Stack {
     /// What is in front of the table's engine, if it was asked for.
     pub table_relay: Option<Relay>,
     users: Vec<DemoUser>,
+    groups: Vec<DemoGroup>,
     credentials: Credentials,
     issuer_id: IssuerId,
     role_arn: RoleArn,
@@ -158,6 +162,7 @@ impl Stack {
             dns,
             table_relay,
             users: demo.users,
+            groups: demo.groups,
             credentials: demo.function,
             issuer_id,
             role_arn: demo.issuing_role,
@@ -182,6 +187,11 @@ impl Stack {
     /// The demo's users, with what the table should say about each. The stack writes none of it.
     pub fn users(&self) -> &[DemoUser] {
         &self.users
+    }
+
+    /// The demo's groups, with what the table should say about each. The stack writes none of it.
+    pub fn groups(&self) -> &[DemoGroup] {
+        &self.groups
     }
 
     /// The demo user of that name.
@@ -212,6 +222,7 @@ impl Stack {
             "audiences": [self.idp.audience()],
             // Access tokens only. An ID token is for the portal, and has its client id as audience besides.
             "token_types": ["at+jwt"],
+            "groups_claim": "groups",
             "jwks": { "source": "url" },
         }]);
         let session_token = self.credentials.session_token.as_ref().map(|token| token.expose().to_owned());
@@ -265,6 +276,7 @@ impl DemoUser {
             subject: self.subject.as_str().to_owned(),
             display_name: self.display_name.clone(),
             about: self.about.clone(),
+            groups: self.groups.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -259,7 +259,7 @@ fn tokens(state: &State, code: &Code) -> Result<(String, String), super::IdpErro
 fn access_token(state: &State, user: &User, scope: &str) -> MintOptions {
     let mut token = MintOptions::new(&user.subject).claim("client_id", state.client_id.as_str()).claim("scope", scope);
     token.lifetime_seconds = TOKEN_SECONDS;
-    token
+    if user.groups.is_empty() { token } else { token.claim("groups", user.groups.clone()) }
 }
 
 /// `POST /dev/token`: an access token as text, so that a `curl` needs no browser.

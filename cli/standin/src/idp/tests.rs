@@ -41,6 +41,7 @@ async fn start() -> (Idp, Arc<Hand>) {
             subject: "sub-alice".to_owned(),
             display_name: "Alice <A>".to_owned(),
             about: "One studio".to_owned(),
+            groups: vec!["desk".to_owned()],
         }],
     };
     (Idp::start(options, Arc::clone(&clock) as Arc<dyn Clock>).await.unwrap(), clock)

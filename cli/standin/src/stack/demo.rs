@@ -1,12 +1,13 @@
-//! The made-up bank: two accounts with something of every kind in them, and ten users, each for something that can happen.
+//! The made-up bank: two accounts with something of every kind in them, and fourteen users, each for something that can happen.
 
 mod users;
 mod world;
 
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::Subject;
-use latchkey_domain::names::RoleArn;
+use latchkey_domain::group::GroupGrant;
+use latchkey_domain::identity::{Group, Subject};
+use latchkey_domain::names::{RoleArn, UserProfileName};
 use latchkey_domain::subject::Standing;
 
 use super::StackError;
@@ -56,11 +57,25 @@ pub struct DemoUser {
     pub standing: Standing,
     /// The user's grants.
     pub grants: Vec<Grant>,
+    /// The groups that the user is in.
+    pub groups: Vec<Group>,
+    /// The user's own profile, for the grants of groups.
+    pub profile: Option<UserProfileName>,
+}
+
+/// A made-up group, and what the table should say it was granted.
+#[derive(Debug, Clone)]
+pub struct DemoGroup {
+    /// The group.
+    pub group: Group,
+    /// The group's grants.
+    pub grants: Vec<GroupGrant>,
 }
 
 pub(super) struct Demo {
     pub(super) world: World,
     pub(super) users: Vec<DemoUser>,
+    pub(super) groups: Vec<DemoGroup>,
     pub(super) function: Credentials,
     pub(super) issuing_role: RoleArn,
     pub(super) provisioning_role: RoleArn,
@@ -72,6 +87,7 @@ impl Demo {
         Ok(Self {
             world: world::world(&function)?,
             users: users::users(now)?,
+            groups: users::groups()?,
             function,
             issuing_role: RoleArn::new(ISSUING_ROLE)?,
             provisioning_role: RoleArn::new(PROVISIONING_ROLE)?,

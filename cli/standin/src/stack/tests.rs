@@ -18,7 +18,8 @@ async fn the_environment_is_what_the_broker_reads() {
     assert_eq!(
         issuers,
         json!([{
-            "id": "local", "issuer": stack.idp.issuer(), "audiences": ["latchkey"], "token_types": ["at+jwt"], "jwks": { "source": "url" },
+            "id": "local", "issuer": stack.idp.issuer(), "audiences": ["latchkey"], "token_types": ["at+jwt"],
+            "groups_claim": "groups", "jwks": { "source": "url" },
         }])
     );
     assert_eq!(env["AWS_ENDPOINT_URL_STS"], stack.aws.endpoint());
@@ -41,7 +42,7 @@ async fn the_environment_is_what_the_broker_reads() {
 async fn the_demo_fits_together() {
     let stack = Stack::start(StackOptions::default()).await.unwrap();
     let names: Vec<&str> = stack.users().iter().map(|user| user.name.as_str()).collect();
-    assert_eq!(names, ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"]);
+    assert_eq!(names, ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kate", "leo", "mia", "nick"]);
     assert_eq!(stack.user("carol").unwrap().standing, Standing::Suspended);
     assert!(stack.user("dave").unwrap().grants.is_empty());
     let now = SystemClock::new().now();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::grant::{Grant, Landing};
-use latchkey_domain::identity::Subject;
+use latchkey_domain::group::GroupGrant;
+use latchkey_domain::identity::{Group, Subject};
 use latchkey_domain::names::{
     AccountId, DomainId, ExternalId, LandingName, LandingUri, MlflowAppArn, NotebookInstanceName, PartnerAppArn, Region, RoleArn,
     SecurityGroupId, SpaceName, TagKey, TagValue, TargetName, TrackingServerName, UserProfileName,
@@ -14,9 +15,9 @@ use latchkey_domain::subject::Standing;
 use latchkey_domain::target::{MlflowApp, MlflowServer, Notebook, PartnerApp, Studio, Target};
 
 use super::{
-    DUBLIN, DUBLIN_ACCOUNT, DUBLIN_EXTERNAL_ID, DUBLIN_REGION, DUBLIN_ROLE, DemoUser, EXECUTION_ROLE, FRANKS_NOTEBOOK, GRACES_NOTEBOOK,
-    MLFLOW_APP, PARTNER_APP, REGION, RESEARCH, RISK, RISK_EXTERNAL_ID, RISK_ROLE, STOPPED_NOTEBOOK, TEAM_SPACE, TRACKING_SERVER,
-    UNSAFE_NOTEBOOK,
+    DUBLIN, DUBLIN_ACCOUNT, DUBLIN_EXTERNAL_ID, DUBLIN_REGION, DUBLIN_ROLE, DemoGroup, DemoUser, EXECUTION_ROLE, FRANKS_NOTEBOOK,
+    GRACES_NOTEBOOK, MLFLOW_APP, PARTNER_APP, REGION, RESEARCH, RISK, RISK_EXTERNAL_ID, RISK_ROLE, STOPPED_NOTEBOOK, TEAM_SPACE,
+    TRACKING_SERVER, UNSAFE_NOTEBOOK,
 };
 use crate::stack::StackError;
 
@@ -37,7 +38,53 @@ pub(super) fn users(now: Timestamp) -> Result<Vec<DemoUser>, StackError> {
         active("ivan", "Ivan Iversen", "His profile is made when he comes first.", vec![made_at_first_login("ivan")?])?,
         // The profile `bob` is there, and was made by somebody else: AWS compares the names without case.
         active("judy", "Judy Jansen", "Her profile's name is taken.", vec![made_at_first_login("Bob")?])?,
+        member("kate", "Kate Keller", "Opens what her group was granted.", &[DESK], Some("kate"), Vec::new())?,
+        member("leo", "Leo Lorenz", "Kept out of his group's studio by a row of his own.", &[DESK], Some("leo"), vec![leo()?])?,
+        member("mia", "Mia Moser", "Her two groups differ over one target.", &[DESK, MLOPS], Some("mia"), Vec::new())?,
+        member("nick", "Nick Neumann", "In the group, and without a profile.", &[DESK], None, Vec::new())?,
     ])
+}
+
+/// The group that has a studio for each of its people, and a tracking server for all of them.
+const DESK: &str = "research-desk";
+/// The group that has the tracking server on other terms.
+const MLOPS: &str = "mlops";
+
+pub(super) fn groups() -> Result<Vec<DemoGroup>, StackError> {
+    let server = || grant("runs", MlflowServer { tracking_server_name: TrackingServerName::new(TRACKING_SERVER)? });
+    let mut research = studio("research", RESEARCH, "anybody")?;
+    research.default = true;
+    let mut short = server()?;
+    short.url_seconds = Some(15);
+    let group = |name: &str, grants: Vec<Grant>| -> Result<DemoGroup, StackError> {
+        let of_group = |grant: &Grant| {
+            let mut item = grant.to_item();
+            // Each of its people has a profile of their own.
+            item.remove("user_profile_name");
+            GroupGrant::from_item(grant.name.clone(), &item)
+        };
+        Ok(DemoGroup { group: Group::new(name)?, grants: grants.iter().map(of_group).collect::<Result<_, _>>()? })
+    };
+    Ok(vec![group(DESK, vec![research, server()?])?, group(MLOPS, vec![short])?])
+}
+
+fn member(
+    name: &str,
+    display_name: &str,
+    about: &str,
+    groups: &[&str],
+    profile: Option<&str>,
+    grants: Vec<Grant>,
+) -> Result<DemoUser, StackError> {
+    Ok(DemoUser {
+        groups: groups.iter().map(|group| Group::new(*group)).collect::<Result<_, _>>()?,
+        profile: profile.map(UserProfileName::new).transpose()?,
+        ..user(name, display_name, about, Standing::Active, grants)?
+    })
+}
+
+fn leo() -> Result<Grant, StackError> {
+    Ok(Grant { enabled: false, ..studio("research", RESEARCH, "leo")? })
 }
 
 fn user(name: &str, display_name: &str, about: &str, standing: Standing, grants: Vec<Grant>) -> Result<DemoUser, StackError> {
@@ -48,6 +95,8 @@ fn user(name: &str, display_name: &str, about: &str, standing: Standing, grants:
         about: about.to_owned(),
         standing,
         grants,
+        groups: Vec::new(),
+        profile: None,
     })
 }
 

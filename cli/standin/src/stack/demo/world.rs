@@ -40,7 +40,7 @@ pub(super) fn world(function: &Credentials) -> Result<World, StackError> {
             role(PROVISIONING_ROLE, PROVISIONING_EXTERNAL_ID, HOME.provisioning(RESEARCH))?,
         ],
         domains: vec![
-            HOME.domain(RESEARCH, &["alice", "bob", "carol", "erin", "frank"], &[TEAM_SPACE])?,
+            HOME.domain(RESEARCH, &["alice", "bob", "carol", "erin", "frank", "kate", "leo", "mia"], &[TEAM_SPACE])?,
             HOME.domain(RISK, &["bob"], &[])?,
             ABROAD.domain(DUBLIN, &["grace"], &[])?,
         ],
