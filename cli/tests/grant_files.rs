@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use latchkey_aws::grant_admin::{Expect, GrantAdmin};
+use latchkey_aws::grant_admin::{Expect, GrantAdmin, GroupIdentity};
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
-use latchkey_domain::item::Item;
+use latchkey_domain::group::GroupGrant;
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
+use latchkey_domain::item::{Item, Value as Attribute};
 use latchkey_domain::names::TargetName;
+use latchkey_domain::subject::Profiles;
 use latchkey_standin::fault::Fault;
 use latchkey_standin::relay::Relay;
 use latchkey_tests::process::Process;
@@ -151,7 +153,7 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
     let (out, err) = assert_ok(dev.grants(&["export", exported.to_str().unwrap()]));
     assert!(out.is_empty() && err.contains("grants and ") && err.contains("subjects' records are exported"), "{err}");
     let text = std::fs::read_to_string(&exported).unwrap();
-    assert!(text.starts_with("issuer,subject,target,status,kind,") && text.contains("nobody-yet,,suspended"), "{text}");
+    assert!(text.starts_with("issuer,subject,group,target,status,kind,") && text.contains("nobody-yet,,,suspended"), "{text}");
     let (out, _) = assert_ok(dev.grants(&["import", exported.to_str().unwrap(), "--yes"]));
     assert!(out.starts_with("0 added, 0 changed, "), "{out}");
 }
@@ -256,6 +258,10 @@ impl Scene {
             let page = self.world.block_on(operator.list_all(next)).unwrap();
             for mut row in page.rows {
                 row.item.retain(|name, _| !name.starts_with("updated_"));
+                if row.is_subject() {
+                    // A file spells out what may be left unsaid.
+                    row.item.entry("status".to_owned()).or_insert_with(|| Attribute::S("active".to_owned()));
+                }
                 rows.insert(json!([row.partition_key, row.sort_key, row.item]).to_string());
             }
             next = page.next;
@@ -270,6 +276,13 @@ impl Scene {
         let grant = Grant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
         let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new(subject).unwrap() };
         self.world.block_on(self.operator().put_grant(&identity, &grant, &annotation(), Expect::Anything)).unwrap();
+    }
+
+    fn grant_to_group(&self, group: &str, target: &str, attributes: &Value) {
+        let item: Item = serde_json::from_value(attributes.clone()).unwrap();
+        let grant = GroupGrant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
+        let whose = GroupIdentity { issuer: IssuerId::new("local").unwrap(), group: Group::new(group).unwrap() };
+        self.world.block_on(self.operator().put_group_grant(&whose, &grant, &annotation(), Expect::Anything)).unwrap();
     }
 }
 
@@ -319,12 +332,66 @@ fn what_is_exported_imports_back_equal_in_every_format() {
 }
 
 #[test]
+fn what_groups_were_granted_goes_out_and_in_by_the_file() {
+    let scene = Scene::start();
+    let desk = ["--issuer", "local", "--group", "research-desk"];
+    let path = scene.folder.path().join("desk.yaml");
+    let (_, err) = assert_ok(scene.grants(&[&["export", text(&path)], &desk[..]].concat()));
+    assert_eq!(err, "2 grants and 0 subjects' records are exported\n");
+    let exported = std::fs::read_to_string(&path).unwrap();
+    assert!(!exported.contains("subject") && !exported.contains("user_profile_name"), "{exported}");
+    let list = |scene: &Scene| -> Vec<Value> {
+        let (out, _) = assert_ok(scene.grants(&[&["list", "--json"], &desk[..]].concat()));
+        let rows = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.map(|row| json!([row["target"], row["state"], row["attributes"]["kind"], row["attributes"]["url_seconds"]])).collect()
+    };
+    let other = Scene::start().with_table("other");
+    let (out, err) = assert_ok(other.grants(&["import", text(&path), "--yes", "--by", "ops"]));
+    assert!(out.starts_with("+ local group research-desk research\n+ local group research-desk runs\n2 added"), "{out}");
+    assert!(changes(&err).iter().all(|line| line["group"] == "research-desk" && line["change"] == "created" && line["by"] == "ops"));
+    assert_eq!((list(&other).len(), list(&other)), (2, list(&scene)));
+
+    // Only what differs is written, and what else the group was granted is as it was.
+    let changed = scene.file(
+        "desk.csv",
+        "issuer,group,target,kind,tracking_server_name,url_seconds\nlocal,research-desk,runs,mlflow-server,experiments,20\n",
+    );
+    let (out, err) = assert_ok(scene.grants(&["import", text(&changed), "--yes"]));
+    assert!(out.starts_with("~ local group research-desk runs: ") && out.contains("1 of 1 written"), "{out}");
+    let record = change(&err);
+    assert_eq!((record["before"].get("url_seconds"), &record["after"]["url_seconds"]), (None, &20.into()));
+    assert_eq!(list(&scene), [list(&other)[0].clone(), json!(["runs", "open", "mlflow-server", 20])]);
+    scene.relay().clear_captured();
+    let (out, err) = assert_ok(scene.grants(&["import", text(&changed), "--yes"]));
+    assert!(out.starts_with("0 added, 0 changed, 1 unchanged") && err.is_empty() && scene.count("UpdateItem") == 0, "{out}");
+
+    // What somebody writes meanwhile, to that very grant, is not written over; what they write to another is no matter.
+    let again = |seconds: u32, meanwhile: &str| {
+        let text_of = std::fs::read_to_string(&changed).unwrap().replace(",20", &format!(",{seconds}"));
+        let path = scene.file("again.csv", &text_of);
+        scene.relay().clear_captured();
+        scene.relay().inject("UpdateItem", 1, &Fault::Delay(Duration::from_secs(2)));
+        let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
+        wait(|| scene.count("UpdateItem") == 1);
+        let closed = json!({"kind": "mlflow-server", "tracking_server_name": "experiments", "enabled": false});
+        scene.grant_to_group("research-desk", meanwhile, &closed);
+        (import.wait(PATIENCE).code(), import)
+    };
+    let (code, import) = again(25, "runs");
+    let said = "line 2: not written: the table's row has been written since it was compared";
+    import.output().wait(0, PATIENCE, |line| (line == said).then_some(()));
+    assert_eq!((code, &list(&scene)[1]), (Some(1), &json!(["runs", "disabled", "mlflow-server", null])));
+    let (code, _) = again(26, "a-new-one");
+    assert_eq!((code, list(&scene).len(), &list(&scene)[2]), (Some(0), 3, &json!(["runs", "open", "mlflow-server", 26])));
+}
+
+#[test]
 fn an_export_that_is_not_whole_says_so() {
     let scene = Scene::start();
     let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new("odd").unwrap() };
     let own = |text: &str| serde_json::from_str::<Item>(text).unwrap();
     let annotation = latchkey_aws::grant_admin::Annotation { own: own(r#"{"x_n":18446744073709551615}"#), ..annotation() };
-    scene.world.block_on(scene.operator().put_subject(&identity, true, &annotation, Expect::Absent)).unwrap();
+    scene.world.block_on(scene.operator().put_subject(&identity, true, &Profiles::default(), &annotation, Expect::Absent)).unwrap();
     let (code, out, err) = scene.grants(&["export", "--issuer", "local", "--subject", "odd", "--json"]);
     assert_eq!((code, out.as_str()), (1, ""));
     let mut lines = err.lines();
@@ -506,5 +573,8 @@ fn what_cannot_be_read_is_said() {
     let path = scene.file("a.csv", &format!("{CSV}local,,lab,notebook,,,x,,\n"));
     scene.relay().inject("Scan", 1, &Fault::error(400, "AccessDeniedException"));
     let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
-    assert!(code == 1 && out.starts_with("line 2: subject: is missing\n") && err.contains("AccessDeniedException"), "{out}{err}");
+    assert!(
+        code == 1 && out.starts_with("line 2: subject: is missing, and so is group\n") && err.contains("AccessDeniedException"),
+        "{out}{err}"
+    );
 }
