@@ -339,6 +339,7 @@ def leading(*keys):
 
 
 case(BROKER, "dynamodb:BatchGetItem", TABLE, DYNAMODB, ALLOWED, "subject and grant, one request", keys=leading("SUBJECT#okta#alice"))
+case(BROKER, "dynamodb:BatchGetItem", TABLE, DYNAMODB, ALLOWED, "and what the subject's groups were granted, in the same request", keys=leading("SUBJECT#okta#alice", "GROUP#okta#risk", "GROUP#okta#traders"))
 case(BROKER, "dynamodb:Query", TABLE, DYNAMODB, ALLOWED, "a subject's grants", keys=leading("SUBJECT#okta#alice"))
 case(BROKER, "dynamodb:GetItem", TABLE, DYNAMODB, ALLOWED, "an issuer's keys", keys=leading("JWKS#okta"))
 case(BROKER, "dynamodb:Scan", TABLE, DYNAMODB, REFUSED, "it need not know everybody's grants")
@@ -348,6 +349,7 @@ case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, ALLOWED, "the same for a long 
 case(BROKER, "dynamodb:DeleteItem", TABLE, DYNAMODB, ALLOWED, "the mark taken back", keys=leading("TOKEN#okta#1"))
 case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "the function cannot write itself a grant", keys=leading("SUBJECT#okta#alice"))
 case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, REFUSED, "nor change one", keys=leading("SUBJECT#okta#alice"))
+case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, REFUSED, "nor grant a group anything", keys=leading("GROUP#okta#risk"))
 case(BROKER, "dynamodb:DeleteItem", TABLE, DYNAMODB, REFUSED, "nor end a suspension", keys=leading("SUBJECT#okta#alice"))
 case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "nor bring keys of its own", keys=leading("JWKS#okta"))
 case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "a request whose keys are not told is no exception")
@@ -393,6 +395,7 @@ case = group("What the refresher may do", keys={"lambda:SourceFunctionArn": REFR
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "an issuer's keys; it is outside the VPC, because issuers are", keys=key_of("JWKS#okta"))
 case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, ALLOWED, "how old those are that are kept", keys=key_of("JWKS#okta"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no grant", keys=key_of("SUBJECT#okta#mallory"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "nor one of a group's", keys=key_of("GROUP#okta#risk"))
 case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, REFUSED, "it need not know who opens what", keys=key_of("SUBJECT#okta#alice"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no counter: a rate limit that is set back is none", keys=key_of("RATE#okta#alice"))
 case(REFRESHER, "dynamodb:DeleteItem", TABLE, INTERNET, REFUSED, "good keys are never replaced by none", keys=key_of("JWKS#okta"))
@@ -801,6 +804,7 @@ case(ADMIN, "apigateway:UpdateRestApiPolicy", f"arn:aws:apigateway:{REGION}::/re
 case(DEPLOY, "apigateway:PATCH", f"arn:aws:apigateway:{REGION}::/restapis/a1b2c3d4e5", CONSOLE, ALLOWED, "but for the deployer")
 ROW = {"dynamodb:LeadingKeys": ["SUBJECT#okta#mallory"]}
 case(ADMIN, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "a grant for oneself", keys=ROW)
+case(ADMIN, "dynamodb:UpdateItem", TABLE, CONSOLE, REFUSED, "or for a group that one is in", keys={"dynamodb:LeadingKeys": ["GROUP#okta#risk"]})
 case(ADMIN, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "a key of one's own, to sign as anybody", keys={"dynamodb:LeadingKeys": ["JWKS#okta"]})
 case(ADMIN, "dynamodb:PartiQLUpdate", TABLE, CONSOLE, REFUSED, "by another language, too", keys=ROW)
 case(ADMIN, "dynamodb:Query", TABLE, CONSOLE, ALLOWED, "reading is free, for auditors", keys=ROW)

@@ -383,6 +383,11 @@ def _(t):
     del statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"]
 
 
+@mutation("function's role: it may write what groups were granted")
+def _(t):
+    statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"].append("GROUP#*")
+
+
 @mutation("function's role: ForAnyValue becomes ForAllValues")
 def _(t):
     rename(statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"], "ForAnyValue:StringLike", "ForAllValues:StringLike")
