@@ -35,6 +35,7 @@ SEVERITIES = {1: "Informational", 2: "Low", 3: "Medium", 4: "High"}
 UNMAPPED = (
     "detail",
     "key_id",
+    "group",
     "role",
     "provision_role",
     "findings",

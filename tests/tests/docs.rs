@@ -165,6 +165,8 @@ fn every_member_of_an_issuer_is_documented_with_its_default() {
         "jwks",
         "audience_claim",
         "subject_claim",
+        "groups_claim",
+        "groups_prefix",
         "token_types",
         "required_claims",
         "leeway_seconds",

@@ -195,6 +195,7 @@ WRITES = [
     written("2026-11-16T10:04:00", "BatchWriteItem", "write-6", ADMIN, {"requestItems": [{"tableName": "latchkey"}]}),
     written("2026-11-16T10:05:00", "TransactWriteItems", "write-7", ADMIN, {"requestItems": [row(*GRANT, operation="Put")]}),
     written("2026-11-16T10:06:00", "ExecuteStatement", "write-8", ADMIN, {"statement": "DELETE FROM latchkey WHERE pk = 'x' AND sk = 'y'"}),
+    written("2026-11-16T10:07:00", "UpdateItem", "write-9", OPERATOR, row("GROUP#okta#research", "GROUP", updateExpression="SET #t.#n = :g")),
     # What the functions do all day: counters, marks of used tokens, keys.
     written("2026-11-16T11:00:00", "UpdateItem", "count-1", BROKER, row("RATE#okta#00u1a2b3", "WINDOW#1")),
     written("2026-11-16T11:00:01", "PutItem", "mark-1", BROKER, row("TOKEN#okta#jti-1", "TOKEN")),

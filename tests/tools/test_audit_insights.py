@@ -118,10 +118,11 @@ class Queries(unittest.TestCase):
 
     def test_who_changed_grants(self):
         rows = asked("who-changed-grants", samples.trails())
-        self.assertEqual([row["requestID"] for row in rows], [f"write-{number}" for number in (8, 7, 6, 5, 4, 3, 2, 1)])
+        self.assertEqual([row["requestID"] for row in rows], [f"write-{number}" for number in (9, 8, 7, 6, 5, 4, 3, 2, 1)])
         self.assertEqual(
             [(row["userIdentity.arn"].rsplit(":", 1)[1], row.get("requestParameters.key.sk"), row.get("errorCode")) for row in rows],
             [
+                ("assumed-role/grants/session", "GROUP", None),
                 ("assumed-role/admin/session", None, None),
                 ("assumed-role/admin/session", None, None),
                 ("assumed-role/admin/session", None, None),

@@ -24,6 +24,7 @@ specification.loader.exec_module(ocsf)
 # Every member that there is, in one record that the schema would not have together.
 EVERYTHING = samples.RECORDS[0] | {
     "detail": "X",
+    "group": "data-scientists",
     "provision_role": samples.role("latchkey-provisioning"),
     "findings": ["posture.not-inspected"],
     "aws_request_ids": {"sts": "s-1", "sagemaker": "m-1", "provision": ["p-1"]},
