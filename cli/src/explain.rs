@@ -500,7 +500,7 @@ impl Facts<'_> {
             }
             Asked::Subject => {
                 not_asked.push("the request, and its VPC endpoint; --event explains a whole one");
-                not_asked.push("a token: whether the user's would be accepted, and whether it was used before");
+                not_asked.push("a token: whether the user's would be accepted, whether it was used before, and which groups it names; --group says them");
             }
         }
         if let Some(entitlement) = self.entitlement {

@@ -225,3 +225,32 @@ fn a_launch_through_a_group_is_explained() {
         assert!(explanation["calls"].as_array().unwrap().is_empty() && !explanation["refusal"]["what_to_do"].is_null(), "{out}");
     }
 }
+
+/// What the broker would not look at is not explained as if it did.
+#[test]
+fn a_group_that_is_not_looked_at_is_not_explained() {
+    let dev = Dev::start(&[]);
+    let usual = dev.environment.iter().find(|(name, _)| name == "LATCHKEY_ISSUERS").map(|(_, issuers)| issuers.clone()).unwrap();
+    let explain = |claim: &str, groups: &[String]| {
+        let issuers = usual.replace(r#""groups_claim":"groups""#, claim);
+        let groups = groups.iter().flat_map(|group| ["--group", group]);
+        let arguments = ["explain", "--issuers", &issuers, "--issuer", "local", "--subject", "demo-kate"];
+        dev.run(&arguments.into_iter().chain(groups).collect::<Vec<_>>())
+    };
+    let desk = ["research-desk".to_owned()];
+    let many: Vec<String> = (0..91).map(|number| format!("research-{number}")).collect();
+    let prefixed = |prefix: &str| format!(r#""groups_claim":"groups","groups_prefix":"{prefix}""#);
+    for (claim, groups, says) in [
+        (r#""algorithms":["RS256"]"#.to_owned(), &desk[..], "looks at no groups of the issuer local, which has no groups_claim"),
+        (prefixed("app-"), &desk, "the group research-desk, which does not begin with app-"),
+        (prefixed("research-"), &many, "more than 90 groups"),
+    ] {
+        let (code, out, err) = explain(&claim, groups);
+        assert!(code == 1 && out.is_empty() && err.contains(says), "{claim}: {code} {out}{err}");
+    }
+    let (out, _) = assert_ok(explain(&prefixed("research-"), &desk));
+    assert!(out.contains("The grant that matched: research, of the group research-desk"), "{out}");
+    // Nobody is in a group that is not said, and it is said that nobody was asked.
+    let (code, out, _) = explain(&prefixed("research-"), &[]);
+    assert!(code == 1 && out.contains("grant.none") && out.contains("which groups it names; --group says them"), "{out}");
+}

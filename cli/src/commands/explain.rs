@@ -11,8 +11,9 @@ use clap::error::ErrorKind;
 use latchkey_api::route::Route;
 use latchkey_aws::grant_store::Table;
 use latchkey_domain::clock::{SystemClock, Timestamp};
-use latchkey_domain::identity::Identity;
+use latchkey_domain::identity::{Group, Identity, MAX_GROUPS};
 use latchkey_domain::token::{BearerToken, MAX_TOKEN_BYTES};
+use latchkey_oidc::config::IssuerConfig;
 use latchkey_oidc::verifier::Verifier;
 use serde_json::json;
 
@@ -43,10 +44,11 @@ pub async fn run(args: ExplainArgs, json: bool) -> anyhow::Result<ExitCode> {
     }
     let deployment = aws::deployment().await?;
     let config = configuration(&args, asked)?;
-    if let Some(identity) = args.subject()
-        && !config.issuers.iter().any(|issuer| issuer.id == identity.issuer)
-    {
-        bail!("there is no issuer {} among those that are configured", identity.issuer);
+    if let Some(identity) = args.subject() {
+        let Some(issuer) = config.issuers.iter().find(|issuer| issuer.id == identity.issuer) else {
+            bail!("there is no issuer {} among those that are configured", identity.issuer);
+        };
+        check_groups(issuer, &args.groups())?;
     }
     let event = match (&args.event, asked) {
         (Some(file), _) => read_event(file, &args.token_issuer).await?,
@@ -85,6 +87,21 @@ async fn explain(
     let clock = Shifted::to(args.at.map(Timestamp::from_unix_seconds), clock);
     let account_id = args.account_id.as_ref().map(|account_id| account_id.as_str());
     Explainer::new(asked, config, &deployment.clients, caller, table, clock).explain(event, account_id).await
+}
+
+/// That the broker would look at these groups, if a token of the issuer's named them.
+fn check_groups(issuer: &IssuerConfig, groups: &[Group]) -> anyhow::Result<()> {
+    let Some(first) = groups.first() else { return Ok(()) };
+    let Some(configured) = &issuer.groups else {
+        bail!("the broker looks at no groups of the issuer {}, which has no groups_claim; so not at {first}", issuer.id);
+    };
+    if let Some(other) = groups.iter().find(|group| !configured.counts(group.as_str())) {
+        bail!("the broker does not look at the group {other}, which does not begin with {}, the issuer's groups_prefix", configured.prefix);
+    }
+    if groups.len() > MAX_GROUPS {
+        bail!("the broker refuses a token with more than {MAX_GROUPS} groups");
+    }
+    Ok(())
 }
 
 /// The broker's configuration: from its variables, the flags before them.

@@ -181,7 +181,7 @@ fn read_groups(claims: &Object, configured: &GroupsClaim) -> Result<Vec<Group>, 
     let mut groups = Vec::new();
     for group in listed {
         let group = group.as_text().ok_or(TokenRefusal::Groups)?;
-        if group.starts_with(&configured.prefix) {
+        if configured.counts(group) {
             groups.push(Group::new(group).map_err(|_| TokenRefusal::Groups)?);
         }
     }

@@ -92,6 +92,13 @@ pub struct GroupsClaim {
     pub prefix: String,
 }
 
+impl GroupsClaim {
+    /// Whether a group counts that a token names.
+    pub fn counts(&self, group: &str) -> bool {
+        group.starts_with(&self.prefix)
+    }
+}
+
 /// A claim that a token must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequiredClaim {
