@@ -106,9 +106,9 @@ each request of a browser's session. A session that is opened later works, so th
 to let in again, and --undo gives the old sessions back. What runs already in the user's apps, as the profile's execution role, is not \
 stopped by it.
 
-The roles are those that the subject's grants name (with --everyone, those of all grants), and LATCHKEY_ROLE_ARN. Each is in one \
+The roles are those that the subject's grants and the issuer's groups' name (with --everyone, those of all grants), and LATCHKEY_ROLE_ARN. Each is in one \
 account, and needs credentials for that account: repeat the command there with --role-arn. It takes iam:ListRolePolicies, \
-GetRolePolicy, PutRolePolicy and DeleteRolePolicy on those roles, and on the table dynamodb:Query and UpdateItem (with --everyone and --list Scan).
+GetRolePolicy, PutRolePolicy and DeleteRolePolicy on those roles, and on the table dynamodb:Query, UpdateItem and Scan (none but for the suspension with --role-arn).
 
 Examples:
   A laptop is stolen: what would be done? Then do it

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
-use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin};
+use latchkey_aws::grant_admin::{Annotation, Expect, GrantAdmin, GroupIdentity};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
 use latchkey_domain::grant::Grant;
-use latchkey_domain::identity::{Identity, IssuerId, Subject};
+use latchkey_domain::group::GroupGrant;
+use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value as Attribute};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::subject::Standing;
@@ -91,6 +92,16 @@ impl Account {
         let grant = Grant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
         let annotation = Annotation::at(Timestamp::from_unix_seconds(1));
         self.runtime.block_on(self.table.put_grant(&identity(flags), &grant, &annotation, Expect::Absent)).unwrap();
+    }
+
+    fn grant_to_group(&self, issuer: &str, group: &str, target: &str, role_arn: Option<&str>) {
+        let text = |value: &str| Attribute::S(value.to_owned());
+        let mut item = Item::from([("kind".to_owned(), text("studio")), ("domain_id".to_owned(), text("d-abcdefghijkl"))]);
+        item.extend(role_arn.map(|arn| ("role_arn".to_owned(), text(arn))));
+        let grant = GroupGrant::from_item(TargetName::new(target).unwrap(), &item).unwrap();
+        let whose = GroupIdentity { issuer: IssuerId::new(issuer).unwrap(), group: Group::new(group).unwrap() };
+        let annotation = Annotation::at(Timestamp::from_unix_seconds(1));
+        self.runtime.block_on(self.table.put_group_grant(&whose, &grant, &annotation, Expect::Absent)).unwrap();
     }
 
     fn standing(&self, flags: [&str; 4]) -> Option<Standing> {
@@ -277,6 +288,31 @@ fn everyones_sessions_are_cut_on_every_role_that_a_grant_names() {
     command.env_remove("LATCHKEY_TABLE").args(["revoke", "--everyone", "--undo", "--yes", "--role-arn", &named]);
     assert_eq!(run(&mut command).0, 0);
     assert_eq!((account.policies("latchkey-issuing").len(), account.policies("latchkey-risk").len()), (2, 0));
+}
+
+/// Whoever opens something by a group's grant has no row that names its role.
+#[test]
+#[ignore = "needs the tools: make test"]
+fn sessions_by_a_groups_grant_are_cut_on_the_role_that_it_names() {
+    let account = Account::new();
+    account.grant_to_group("okta", "risk-desk", "risk", Some(&role(OWN, "latchkey-risk")));
+    account.grant_to_group("entra", "risk-desk", "risk", Some(&role(ANOTHER, "latchkey-issuing")));
+    let (code, report, _) = account.revoke_json(&[&ALICE[..], &["--yes"]].concat());
+    assert_eq!((code, report["done"].as_str()), (0, Some("revoked")), "another issuer's groups are not hers: {report}");
+    assert_eq!(account.standing(ALICE), Some(Standing::Suspended));
+    for name in ["latchkey-issuing", "latchkey-risk"] {
+        assert!(account.policies(name).iter().any(|policy| policy.starts_with(ALICES)), "{name}: {:?}", account.policies(name));
+    }
+    // A group's grant without a role is under the configured one, which has to be known.
+    account.grant_to_group("okta", "risk-desk", "plain", None);
+    let mut command = account.command();
+    command.env_remove("LATCHKEY_ROLE_ARN").arg("revoke").args(BOB).arg("--yes");
+    let (code, out, err) = run(&mut command);
+    assert!(code == 2 && out.is_empty() && err.contains("LATCHKEY_ROLE_ARN is not set"), "{out}{err}");
+    // Everyone's are those of every group, whoever's issuer it is.
+    let (code, report, _) = account.revoke_json(&["--everyone", "--dry-run"]);
+    let roles: Vec<&str> = report["roles"].as_array().unwrap().iter().map(|one| one["role_arn"].as_str().unwrap()).collect();
+    assert!(code == 1 && roles.len() == 3 && roles.contains(&role(ANOTHER, "latchkey-issuing").as_str()), "{roles:?}");
 }
 
 /// IAM takes a role's name and no account: with the wrong credentials, another role of that name would be written to.

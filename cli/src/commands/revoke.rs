@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use latchkey_aws::grant_admin::{Annotation, GrantAdmin, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
-use latchkey_domain::identity::Identity;
-use latchkey_domain::item::Value;
+use latchkey_domain::group::TARGETS;
+use latchkey_domain::identity::{Identity, IssuerId};
+use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::RoleArn;
 use latchkey_domain::subject::Standing;
 
@@ -63,7 +64,13 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
     let found = match (&table, &subject) {
         (Some(table), Some(identity)) if suspends || args.role_arn.is_empty() => {
             let rows = table.list_subject(identity).await;
-            InTable::of(rows.context("the table cannot be read; --role-arn with --no-suspend cuts sessions without it")?.iter())
+            let rows = rows.context("the table cannot be read; --role-arn with --no-suspend cuts sessions without it")?;
+            let mut found = InTable::of(rows.iter());
+            if args.role_arn.is_empty() {
+                let looked = found.look_at_groups(table, &identity.issuer).await;
+                looked.context("what groups were granted cannot be read, which may name a role; --role-arn names those that are meant")?;
+            }
+            found
         }
         (Some(table), None) if args.role_arn.is_empty() => InTable::of_everyone(table).await.context("the table cannot be read")?,
         _ => InTable::default(),
@@ -259,7 +266,7 @@ impl InTable {
         found
     }
 
-    /// Of every subject, a page at a time.
+    /// Of every subject and every group, a page at a time.
     async fn of_everyone(table: &GrantAdmin) -> anyhow::Result<Self> {
         let mut found = Self::default();
         let mut next = None;
@@ -273,6 +280,21 @@ impl InTable {
         }
     }
 
+    /// The roles that groups' grants name. Which groups a user is in the tokens say, and not the table: so those of all of the issuer's
+    /// groups, as on a role that the user has no session of, the user's revocation refuses nobody anything.
+    async fn look_at_groups(&mut self, table: &GrantAdmin, issuer: &IssuerId) -> anyhow::Result<()> {
+        let mut next = None;
+        loop {
+            let page = filter::page(table, next.as_ref()).await?;
+            let of_groups = page.rows.iter().filter(|row| row.group.as_ref().is_some_and(|whose| whose.issuer == *issuer));
+            of_groups.for_each(|row| self.take_roles(row));
+            next = page.next;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Also grants that do not open now: their sessions may still live.
     fn take(&mut self, row: &Row) {
         if let Some(standing) = row.standing() {
@@ -280,11 +302,30 @@ impl InTable {
         }
         if row.target_name().is_some() {
             self.grants += 1;
-            match row.item.get("role_arn") {
-                Some(Value::S(arn)) => self.roles.extend(RoleArn::new(arn.clone()).ok()),
-                Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::L(_) | Value::Other(_)) => {}
-                None => self.without_role += 1,
+        }
+        self.take_roles(row);
+    }
+
+    fn take_roles(&mut self, row: &Row) {
+        if row.target_name().is_some() {
+            self.take_role(&row.item);
+        } else if row.group.is_some()
+            && let Some(Value::M(targets)) = row.item.get(TARGETS)
+        {
+            // A group's item that grants nothing as it stands. What it granted before may live.
+            for grant in targets.values() {
+                if let Value::M(grant) = grant {
+                    self.take_role(grant);
+                }
             }
+        }
+    }
+
+    fn take_role(&mut self, grant: &Item) {
+        match grant.get("role_arn") {
+            Some(Value::S(arn)) => self.roles.extend(RoleArn::new(arn.clone()).ok()),
+            Some(Value::N(_) | Value::Bool(_) | Value::M(_) | Value::L(_) | Value::Other(_)) => {}
+            None => self.without_role += 1,
         }
     }
 }

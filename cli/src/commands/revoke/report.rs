@@ -162,7 +162,7 @@ impl Report {
             line(
                 &mut text,
                 "mind",
-                "the table has no grant of this subject: is it spelt as the issuer spells it? Of grants that were deleted",
+                "the table has no grant of this subject's own: is it spelt as the issuer spells it? Of grants that were deleted",
             );
             line(&mut text, "", "the roles are not known any more: --role-arn names them");
         }
