@@ -221,7 +221,9 @@ fn the_members_are_documented() {
     let explanation = json!(scene.explain(&event));
     let document = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
     let (_, table) = document.split_once("| member | meaning |").unwrap();
-    let rows: Vec<(&str, &str)> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | ")).collect();
+    // The document has another such table, of another command.
+    let table = table.trim_start().lines().take_while(|line| line.starts_with('|'));
+    let rows: Vec<(&str, &str)> = table.filter_map(|line| line.strip_prefix("| `")?.split_once(" | ")).collect();
     let names = |text: &str| text.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect::<BTreeSet<_>>();
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let documented: BTreeSet<String> = rows.iter().flat_map(|(cell, _)| names(&format!("`{cell}"))).collect();
