@@ -460,6 +460,16 @@ fn what_cannot_be_looked_at_is_said_to_be_unknown() {
 }
 
 #[test]
+#[ignore = "needs the tools: make test"]
+fn its_requests_are_those_of_aws_s_model() {
+    let world = World::start_with(StackOptions::default());
+    assert_eq!(findings(&world).0, 0);
+    let captured = world.stack.aws.captured();
+    let operations = latchkey_tests::aws_check::assert_valid(&captured, |_| world.stack.credentials().clone());
+    assert_eq!(operations.into_iter().collect::<BTreeSet<_>>(), ["GetResource", "ListResources"].map(str::to_owned).into());
+}
+
+#[test]
 fn the_running_service_is_looked_at_with_the_file_that_it_writes() {
     let dev = Dev::start(&[]);
     let (code, out, err) = dev.run(&["doctor"]);

@@ -3,7 +3,7 @@
 
 Reads JSON lines on standard input, one captured request each:
 
-    {"service": "sts" | "sagemaker" | "dynamodb", "method", "path", "query", "headers": [[name, value], ...],
+    {"service": "sts" | "sagemaker" | "dynamodb" | "cloudcontrolapi", "method", "path", "query", "headers": [[name, value], ...],
      "body": <base64>, "access_key_id", "secret_access_key", "session_token"?, "region"}
 
 Prints one JSON line for each: {"service", "operation", "valid", "errors": [...]}, and exits 1 if any is not valid, or if
@@ -35,14 +35,15 @@ import botocore.session
 import botocore.validate
 import regex
 
-SERVICES = ("sts", "sagemaker", "dynamodb")
+# What requests are signed for, and the model.
+SERVICES = {"sts": "sts", "sagemaker": "sagemaker", "dynamodb": "dynamodb", "cloudcontrolapi": "cloudcontrol"}
 _SESSION = botocore.session.get_session()
 _MODELS = {}
 
 
 def model_of(service):
     if service not in _MODELS:
-        _MODELS[service] = _SESSION.get_service_model(service)
+        _MODELS[service] = _SESSION.get_service_model(SERVICES[service])
     return _MODELS[service]
 
 
