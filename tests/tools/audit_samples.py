@@ -67,8 +67,8 @@ RECORDS = [
     record("2026-11-03T17:45:00.000Z", "allow", "ok", **verified(), **(studio("call-4") | url("4") | {"source_ip": "10.0.9.9"})),
     record("2026-11-17T09:00:00.000Z", "deny", "not-entitled", reason="grant.expired", target="research", **verified()),
     record("2026-11-17T09:00:05.000Z", "deny", "rate-limited", reason="usage.rate-limited", **verified()),
-    # Somebody else, and somebody of the same name at another issuer.
-    record("2026-11-17T09:01:00.000Z", "allow", "ok", **verified("joe"), **studio("call-5", "joe"), **url("5")),
+    # Somebody else, by what a group was granted, and somebody of the same name at another issuer.
+    record("2026-11-17T09:01:00.000Z", "allow", "ok", **verified("joe"), **studio("call-5", "joe"), **url("5"), group="research-desk"),
     record("2026-11-17T09:02:00.000Z", "deny", "not-entitled", reason="subject.suspended", **verified(issuer="auth0")),
     # Nobody that is known: what the token claimed is not verified.
     record("2026-11-17T09:03:00.000Z", "deny", "invalid-token", reason="token.expired", issuer_id="okta"),

@@ -60,6 +60,7 @@ class Queries(unittest.TestCase):
         )
         for row in rows:
             self.assertEqual((row["issuer_id"], row["role"], row["session_seconds"]), ("okta", samples.ISSUING, 28800))
+        self.assertEqual([row.get("group") for row in rows], ["research-desk", None, None, None, None])
 
     def test_who_was_refused(self):
         rows = asked("who-was-refused", samples.decisions())
