@@ -11,7 +11,7 @@ use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::fault::Fault;
-use crate::server::CloseConnection;
+use crate::server::{CloseConnection, CutConnection};
 
 /// A whole answer.
 #[derive(Debug)]
@@ -52,12 +52,15 @@ impl Answer {
             Some(Fault::WrongContentType) => content_type = Cow::Borrowed("text/html; charset=utf-8"),
             Some(Fault::Truncated) => truncated = true,
             Some(Fault::Close) => return close(),
-            Some(Fault::Delay(_) | Fault::Error { .. } | Fault::ForeignUrl(_)) | None => {}
+            Some(Fault::Delay(_) | Fault::Error { .. } | Fault::ForeignUrl(_) | Fault::HalfHead) | None => {}
         }
         let length = body.len();
         let body = if truncated { half(body) } else { Body::from(body) };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if fault == Some(&Fault::HalfHead) {
+            response.extensions_mut().insert(CutConnection { after: HALF_A_HEAD });
+        }
         let headers = response.headers_mut();
         if let Ok(content_type) = HeaderValue::from_str(&content_type) {
             headers.insert(header::CONTENT_TYPE, content_type);
@@ -74,6 +77,9 @@ impl Answer {
         response
     }
 }
+
+/// Within the status line: `HTTP/1.1 20`.
+const HALF_A_HEAD: usize = 11;
 
 fn close() -> Response {
     let mut response = Response::new(Body::empty());

@@ -26,6 +26,8 @@ pub enum Fault {
     WrongContentType,
     /// The call takes effect, and the URL in its answer is this one. For calls that answer with a URL.
     ForeignUrl(String),
+    /// The call takes effect; the first bytes of its answer's head are sent, and then the connection breaks.
+    HalfHead,
     /// The connection is closed before an answer. The call has no effect.
     Close,
 }

@@ -134,7 +134,15 @@ async fn pass(state: Arc<State>, request: axum::extract::Request) -> Response {
     let answer = match &fault {
         Some(Fault::Error { status, code }) => error(*status, code),
         Some(Fault::Close) => error(500, "Closed"),
-        Some(Fault::Delay(_) | Fault::Malformed | Fault::Body(_) | Fault::Truncated | Fault::WrongContentType | Fault::ForeignUrl(_))
+        Some(
+            Fault::Delay(_)
+            | Fault::Malformed
+            | Fault::Body(_)
+            | Fault::Truncated
+            | Fault::HalfHead
+            | Fault::WrongContentType
+            | Fault::ForeignUrl(_),
+        )
         | None => forward(&state, parts, body).await.unwrap_or_else(|_| error(502, "NoUpstream")),
     };
     state.captured.lock().unwrap_or_else(PoisonError::into_inner).update(number, |captured| {

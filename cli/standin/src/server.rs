@@ -1,6 +1,10 @@
 //! An HTTP server on loopback that owns its connections, so that nothing of it is left once it has stopped.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -8,6 +12,7 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -19,6 +24,12 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Put into a response's extensions: the connection is closed instead of sending it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CloseConnection;
+
+/// Put into a response's extensions: the connection breaks after so many bytes of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CutConnection {
+    pub(crate) after: usize,
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed without an answer")]
@@ -93,13 +104,19 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
     // Small answers must not wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let stream = Cut { stream, left: Arc::clone(&left) };
     let service = service_fn(move |request: http::Request<Incoming>| {
         let mut router = router.clone();
+        let left = Arc::clone(&left);
         async move {
             let response = match router.call(request.map(Body::new)).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
+            if let Some(cut) = response.extensions().get::<CutConnection>() {
+                left.store(cut.after, Ordering::Relaxed);
+            }
             if response.extensions().get::<CloseConnection>().is_some() { Err(Closed) } else { Ok(response) }
         }
     });
@@ -112,6 +129,42 @@ async fn serve(stream: TcpStream, router: Router, mut stopped: watch::Receiver<b
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
+    }
+}
+
+/// A stream that breaks once so many bytes have been written to it.
+struct Cut {
+    stream: TcpStream,
+    /// How many may still be. It is told between two answers, so nothing else hangs on when it is seen.
+    left: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Cut {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Cut {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == usize::MAX {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        }
+        if left == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes.get(..left).unwrap_or(bytes)))?;
+        self.left.store(left - written, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -191,6 +244,22 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), server.shutdown()).await.unwrap();
         assert!(slow.await.unwrap().is_err());
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_breaks_within_the_head() {
+        let (listener, address) = listen(0).await.unwrap();
+        let cut = Router::new().route(
+            "/",
+            get(|| async { axum::response::IntoResponse::into_response((axum::Extension(CutConnection { after: 11 }), "hello")) }),
+        );
+        let server = Server::start(listener, cut);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut received = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut received).await;
+        assert_eq!(received, b"HTTP/1.1 20");
+        server.shutdown().await;
     }
 
     #[tokio::test]

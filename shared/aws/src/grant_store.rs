@@ -116,8 +116,10 @@ impl Table {
                 if output.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
                     return Err(Failure { request_id: output.request_id().map(ToOwned::to_owned), ..Failure::new(Kind::Throttled, false) });
                 }
+                // An answer without any list is none of DynamoDB's, and would read as "no suspension" too.
+                let Some(responses) = output.responses else { return Err(Failure::malformed(None)) };
                 // One table was asked, so there is one list; by whatever name the answer calls the table.
-                Ok(output.responses.unwrap_or_default().into_values().flatten().collect())
+                Ok(responses.into_values().flatten().collect())
             }
         })
         .await
@@ -138,7 +140,12 @@ impl Table {
                     .key_condition_expression("pk = :pk")
                     .expression_attribute_values(":pk", text(pk.as_str()))
                     .set_exclusive_start_key(next.clone());
-                async move { Ok(request.send().await?) }
+                async move {
+                    let page = request.send().await?;
+                    // DynamoDB lists the items of a page that has none, too. An answer without a list says nothing: taken for no rows
+                    // it would lift a suspension, and what a group was granted would open.
+                    if page.items.is_some() { Ok(page) } else { Err(Failure::malformed(None)) }
+                }
             })
             .await
             .map_err(|failure| failure.into_unavailable(reason))?;

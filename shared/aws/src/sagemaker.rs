@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use crate::attempts::{self, Policy};
 use crate::clients::Clients;
-use crate::failure::{Failure, Kind, service_reasons};
+use crate::failure::{Failure, Kind, printable, service_reasons};
 use crate::role_session::{RoleSessions, SessionCredentials, SessionScope};
 
 service_reasons! {
@@ -94,8 +94,16 @@ use send;
 
 /// What a call that makes URLs answered.
 struct Made {
-    url: Option<String>,
+    url: String,
     request_id: Option<String>,
+}
+
+/// What an answer makes of a URL. One without is none of SageMaker's, and is asked for again like any that cannot be read.
+fn made(url: Option<&str>, request_id: Option<&str>) -> Result<Made, Failure> {
+    match url.filter(|url| !url.is_empty()) {
+        Some(url) => Ok(Made { url: url.to_owned(), request_id: request_id.and_then(printable) }),
+        None => Err(Failure::malformed(request_id)),
+    }
 }
 
 /// What a call that tells a target's state answered.
@@ -258,9 +266,6 @@ impl<C: Clock> UrlIssuer for SageMaker<C> {
                 self.forget_if_refused(session, &failure);
                 return Err(self.refusal(target, via, failure, until).await);
             }
-        };
-        let Some(url) = url.filter(|url| !url.is_empty()) else {
-            return Err(Failure::malformed(aws_request_id.as_deref()).into_denial(reason));
         };
         match PresignedUrl::new(url, target.kind(), entitlement.region(), self.host_rule) {
             Ok(url) => {

@@ -6,7 +6,7 @@ use latchkey_domain::entitlement::Entitlement;
 use latchkey_domain::posture::NotReady;
 use latchkey_domain::target::MlflowServer;
 
-use super::{Calls, Made, Told, Via, seconds, send};
+use super::{Calls, Made, Told, Via, made, seconds, send};
 use crate::failure::{Failure, printable};
 
 impl Calls for MlflowServer {
@@ -18,8 +18,7 @@ impl Calls for MlflowServer {
             .expires_in_seconds(seconds(entitlement.url_seconds()))
             .session_expiration_duration_in_seconds(seconds(entitlement.session_seconds()));
         let output = send!(via, request)?;
-        let request_id = output.request_id().and_then(printable);
-        Ok(Made { url: output.authorized_url, request_id })
+        made(output.authorized_url(), output.request_id())
     }
 
     async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {

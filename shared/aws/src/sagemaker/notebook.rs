@@ -8,18 +8,20 @@ use latchkey_domain::posture::{Inspection, NotReady, NotebookFacts};
 use latchkey_domain::target::Notebook;
 use tokio::time::Instant;
 
-use super::{Calls, DESCRIBE, Inspect, Made, Told, Via, seconds, send};
+use super::{Calls, DESCRIBE, Inspect, Made, Told, Via, made, seconds, send};
 use crate::attempts;
 use crate::failure::{Failure, Kind, printable};
 
 async fn describe(notebook: &Notebook, via: &Via<'_>) -> Result<DescribeNotebookInstanceOutput, Failure> {
     let request = via.client.describe_notebook_instance().notebook_instance_name(notebook.notebook_instance_name.as_str());
-    send!(via, request).map_err(|error| {
+    let output = send!(via, request).map_err(|error| {
         let failure = Failure::from(error);
         // The call knows no `ResourceNotFound`: of a notebook instance that is not there it says that its name, all that it takes, is
         // not valid. The name is a legal one here.
         if failure.kind == Kind::Validation { Failure { kind: Kind::NotFound, ..failure } } else { failure }
-    })
+    })?;
+    // Whatever has no state is no notebook instance: an answer that is empty must not be taken for one that has nothing set.
+    if output.notebook_instance_status.is_some() { Ok(output) } else { Err(Failure::malformed(output.request_id())) }
 }
 
 impl Calls for Notebook {
@@ -31,8 +33,7 @@ impl Calls for Notebook {
             .notebook_instance_name(self.notebook_instance_name.as_str())
             .session_expiration_duration_in_seconds(seconds(entitlement.session_seconds()));
         let output = send!(via, request)?;
-        let request_id = output.request_id().and_then(printable);
-        Ok(Made { url: output.authorized_url, request_id })
+        made(output.authorized_url(), output.request_id())
     }
 
     async fn state(&self, via: &Via<'_>) -> Result<Told, Failure> {

@@ -177,6 +177,9 @@ fn every_failure_of_a_read_is_unavailable_with_its_reason_in_time() {
         (error(500, "InternalServerError"), "dynamodb.failed", Some("InternalServerError"), 3),
         (html(503, "<html>busy</html>"), "dynamodb.failed", None, 3),
         (html(200, "<html>not DynamoDB</html>"), "dynamodb.malformed-answer", None, 3),
+        // Taken for no rows it would lift a suspension.
+        (json(200, "{}"), "dynamodb.malformed-answer", None, 3),
+        (json(200, ""), "dynamodb.malformed-answer", None, 3),
         (json(200, r#"{"Responses":{"latchkey":[{"#), "dynamodb.malformed-answer", None, 3),
         (json(200, r#"{"Responses":{"latchkey":[{"kind":{"S":"studio"}}]}}"#), "dynamodb.malformed-answer", None, 1),
         (cut_off(r#"{"Responses":"#), "dynamodb.malformed-answer", None, 3),
