@@ -1,5 +1,6 @@
 """The templates themselves: as AWS's and others' linters see them, with good and bad parameters, and beside the rest of the project."""
 
+import collections
 import functools
 import json
 import pathlib
@@ -501,6 +502,23 @@ class Api(unittest.TestCase):
             self.assertTrue(gateway.is_valid(body), body)
         for body in ({"domain_id": "d-x"}, {"target": "../x"}, [], "x", {"landing": "a b"}):
             self.assertFalse(gateway.is_valid(body), body)
+
+    def test_what_the_gateway_answers_is_described(self):
+        """On each operation: the code of each of its answers, at its status. And no status is said to be its own that it never has."""
+        answers = collections.defaultdict(set)
+        for kind, response in self.deployed["x-amazon-apigateway-gateway-responses"].items():
+            # The paths of the template leave it none without a route, but for a path that is not described.
+            if kind != "MISSING_AUTHENTICATION_TOKEN":
+                answers[response["statusCode"]].add(json.loads(response["responseTemplates"]["application/json"])["code"])
+        components = self.described["components"]["responses"]
+        for path, methods in self.described["paths"].items():
+            for method, operation in methods.items():
+                with self.subTest(f"{method} {path}"):
+                    for status, codes in answers.items():
+                        described = components[operation["responses"][status]["$ref"].rpartition("/")[2]]
+                        code = described["content"]["application/problem+json"]["schema"]["properties"]["code"]
+                        self.assertLessEqual(codes, set(code.get("enum", [code.get("const")])), status)
+                    self.assertLessEqual({str(status) for status in operation.get("x-gateway-alone", [])}, set(answers))
 
     def test_what_the_gateway_says_is_what_the_function_would(self):
         """The very bodies of openapi.yaml's examples."""
