@@ -84,6 +84,14 @@ impl Process {
         self.child.id()
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// When the system cannot say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics

@@ -145,6 +145,9 @@ class OpenApi(unittest.TestCase):
         self.assertEqual(set(shown), {"EXAMPLE"})
         self.assertIsNone(re.search(r"\bAKIA|\bASIA", TEXT))
 
+    def test_where_it_points_there_is_something(self):
+        self.assertTrue((ROOT / API["externalDocs"]["url"]).exists())
+
 
 if __name__ == "__main__":
     unittest.main()
