@@ -7,12 +7,15 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use latchkey_domain::clock::{Clock, SystemClock, Timestamp};
 use latchkey_domain::names::Region;
 use latchkey_domain::presigned_url::{HostRule, PresignedUrl};
 use latchkey_domain::target::Kind;
 use latchkey_standin::fault::Fault;
+use latchkey_standin::idp::MintOptions;
 use latchkey_standin::stack::StackOptions;
 use latchkey_tests::emulator::{Answer, Emulator};
 use latchkey_tests::stack::{World, launch};
@@ -22,8 +25,9 @@ use serde_json::{Value, json};
 /// The function's time: short, as what hangs takes all of it.
 const FUNCTION_SECONDS: u64 = 3;
 
-/// How many combinations are under way at a time. Most of them wait most of the time.
+/// How many cases are under way at a time, of all tests here. Most of them wait most of the time.
 const AT_A_TIME: usize = 4;
+static AT_A_TIME_ALONE: Mutex<()> = Mutex::new(());
 
 /// Every step that there can be: the gate looks, tokens open once, and uses are counted.
 const CONFIGURATION: [(&str, &str); 4] = [
@@ -202,6 +206,14 @@ fn expected(combination: &Combination) -> (Expected, &'static str) {
     refusing.min_by_key(|(place, ..)| position(place)).map_or((Expected::Opens, ""), |(place, ..)| (Expected::Refused, place.service))
 }
 
+/// A new environment, started: the emulator counts the start as a part of the first request, and Lambda does not.
+fn environment(variables: &[(String, String)]) -> Emulator {
+    let emulator = Emulator::start(&bootstrap(), variables);
+    let health = emulator.invoke(&json!({"resource": "/health", "path": "/health", "httpMethod": "GET", "requestContext": {}}));
+    assert_eq!(health.status(), 200);
+    emulator
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
 fn now() -> Instant {
     Instant::now()
@@ -242,7 +254,7 @@ impl Bench {
     fn try_out(&self, number: usize, combination: &Combination) {
         let what = format!("{combination:?}");
         // A new environment, so that no session, no finding and no connection is left from before.
-        let emulator = Emulator::start(&bootstrap(), &self.world.env(&CONFIGURATION));
+        let emulator = environment(&self.world.env(&CONFIGURATION));
         for (place, wrong, times) in combination {
             self.inject(place, *wrong, *times);
         }
@@ -297,7 +309,9 @@ impl Bench {
     }
 }
 
-fn try_all(combinations: &[Combination]) {
+/// Each case on one of several benches, several at a time.
+fn at_a_time<T: Sync>(cases: &[T], try_out: impl Fn(&Bench, usize, &T) + Sync) {
+    let _alone = AT_A_TIME_ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
@@ -305,8 +319,8 @@ fn try_all(combinations: &[Combination]) {
                 let bench = Bench::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(combination) = combinations.get(number) else { break };
-                    bench.try_out(number, combination);
+                    let Some(case) = cases.get(number) else { break };
+                    try_out(&bench, number, case);
                 }
             });
         }
@@ -316,13 +330,125 @@ fn try_all(combinations: &[Combination]) {
 #[test]
 #[ignore = "needs the tools: make test"]
 fn whatever_goes_wrong_alone() {
-    try_all(&alone());
+    at_a_time(&alone(), Bench::try_out);
 }
 
 #[test]
 #[ignore = "needs the tools: make test"]
 fn whatever_goes_wrong_in_pairs() {
-    try_all(&in_pairs());
+    at_a_time(&in_pairs(), Bench::try_out);
+}
+
+/// What goes wrong with the issuer, by the two documents that are fetched from it.
+const OF_THE_ISSUER: [Wrong; 8] =
+    [Wrong::Failed, Wrong::Unavailable, Wrong::Closed, Wrong::HalfHead, Wrong::HalfBody, Wrong::Malformed, Wrong::Empty, Wrong::Hangs];
+const DOCUMENTS: [&str; 2] = ["/.well-known/openid-configuration", "/jwks"];
+
+/// How long the keys' cache waits at most before it asks an issuer again of whose keys it has none, and what asking takes.
+const UNTIL_THE_KEYS_ARE_ASKED_FOR_AGAIN: Duration = Duration::from_secs(10);
+
+#[test]
+#[ignore = "needs the tools: make test"]
+fn whatever_is_wrong_with_the_issuer() {
+    let cases: Vec<(&str, Wrong, Times)> = DOCUMENTS
+        .into_iter()
+        .flat_map(|document| OF_THE_ISSUER.into_iter().map(move |wrong| (document, wrong)))
+        .flat_map(|(document, wrong)| [Times::Once, Times::Always].map(|times| (document, wrong, times)))
+        .collect();
+    assert_eq!(cases.len(), OF_THE_ISSUER.len() * DOCUMENTS.len() * 2);
+    at_a_time(&cases, |bench, number, (document, wrong, times)| {
+        let what = format!("{document} {wrong:?} {times:?}");
+        let place = Place { call: document, service: "keys", harmless_twice: true, writes: false };
+        bench.world.stack.idp.inject(document, if *times == Times::Once { 1 } else { 1000 }, &wrong.fault(&place));
+        // Fetching keys may take five seconds, at the start and in a request.
+        let variables = [&CONFIGURATION[..3], &[("AWS_LAMBDA_FUNCTION_TIMEOUT", "10")]].concat();
+        let emulator = environment(&bench.world.env(&variables));
+        let request_id = format!("issuer-{number}");
+        let begun = now();
+        let answer = emulator.invoke(&launch(&request_id, &bench.world.token("alice"), None));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: {:?}", begun.elapsed());
+        let record = emulator.record_of(&request_id);
+        // What happens once may be over before the first request: keys are loaded at the start.
+        let expected = if *times == Times::Once && answer.status() == 200 { Expected::Opens } else { Expected::Refused };
+        bench.holds(&what, expected, "keys", &answer, &record);
+        // A token that nobody can verify is not believed, and one that is none needs no keys to be refused.
+        let none = emulator.invoke(&launch(&format!("{request_id}-none"), "not-a-token", None));
+        assert_eq!(none.status(), 401, "{what}");
+        bench.world.stack.idp.clear_faults();
+        let until = now() + UNTIL_THE_KEYS_ARE_ASKED_FOR_AGAIN;
+        let mut tries = 0;
+        while emulator.invoke(&launch(&format!("{request_id}-again-{tries}"), &bench.world.token("alice"), None)).status() != 200 {
+            assert!(now() < until, "{what}: not well again");
+            tries += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        bench.clear();
+    });
+}
+
+#[test]
+#[ignore = "needs the tools: make test"]
+fn whatever_is_wrong_with_the_network() {
+    // Nobody listens there, and nobody has that name (RFC 6761, section 6.4).
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (refused, nameless) = (format!("http://{closed}"), "https://nobody.invalid".to_owned());
+    let cases: Vec<(&str, &str, &String)> =
+        [("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"), ("sts", "AWS_ENDPOINT_URL_STS"), ("sagemaker", "AWS_ENDPOINT_URL_SAGEMAKER")]
+            .into_iter()
+            .flat_map(|(service, variable)| [&refused, &nameless].map(|endpoint| (service, variable, endpoint)))
+            .collect();
+    at_a_time(&cases, |bench, number, (service, variable, endpoint)| {
+        let what = format!("{service} at {endpoint}");
+        let overrides = [&CONFIGURATION[..], &[(*variable, endpoint.as_str())]].concat();
+        let emulator = environment(&bench.world.env(&overrides));
+        for attempt in 0..2 {
+            let request_id = format!("network-{number}-{attempt}");
+            let begun = now();
+            let answer = emulator.invoke(&launch(&request_id, &bench.world.token("alice"), None));
+            assert!(begun.elapsed() < Duration::from_secs(FUNCTION_SECONDS), "{what}: {:?}", begun.elapsed());
+            let record = emulator.record_of(&request_id);
+            bench.holds(&what, Expected::Refused, service, &answer, &record);
+            let reason = record["reason"].as_str().unwrap();
+            assert!([".unreachable", ".timeout"].iter().any(|end| reason.ends_with(end)), "{what}: {reason}");
+        }
+        bench.clear();
+    });
+}
+
+/// AWS and the issuer, whose clock is not this machine's, by which the function goes.
+struct Skewed(i64, SystemClock);
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.1.now().unix_seconds() + self.0)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.1.monotonic()
+    }
+}
+
+#[test]
+#[ignore = "needs the tools: make test"]
+fn whatever_the_clocks_say() {
+    for skew in [-3600, 3600] {
+        let clock = Arc::new(Skewed(skew, SystemClock::new()));
+        let bench = Bench { world: World::start_with(StackOptions { relay_table: true, clock, ..StackOptions::default() }) };
+        let emulator = environment(&bench.world.env(&CONFIGURATION));
+        // A token of an issuer whose clock is wrong is not good yet, or not any more.
+        let request_id = format!("clock-{skew}");
+        let answer = emulator.invoke(&launch(&request_id, &bench.world.token("alice"), None));
+        let record = emulator.record_of(&request_id);
+        let reason = if skew < 0 { "token.expired" } else { "token.issued-in-future" };
+        assert_eq!((answer.status(), record["reason"].as_str()), (401, Some(reason)));
+        // With a good one it is AWS that does not believe the function, and the calls that are signed come to nothing.
+        let mut good = MintOptions::new(bench.world.stack.user("alice").unwrap().subject.as_str());
+        good.issued_in_seconds = -skew;
+        let token = bench.world.stack.idp.mint(&good).unwrap();
+        let request_id = format!("{request_id}-good");
+        let answer = emulator.invoke(&launch(&request_id, &token, None));
+        bench.holds(&request_id, Expected::Refused, "sts", &answer, &emulator.record_of(&request_id));
+    }
 }
 
 /// The table of the document: a row for each fault, a column for each call; once, and always.
