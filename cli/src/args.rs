@@ -157,7 +157,7 @@ The exit code is 0 when the broker would allow it, 1 when it would not or that c
 /// How `dev` runs.
 #[derive(Debug, Clone, Args)]
 pub struct DevArgs {
-    /// The port of the API; the issuer, AWS, the table and DNS take the four that follow. 0 takes any free ones
+    /// The port of the API; the issuer, AWS, the table, DNS and the demo portal take the five that follow. 0 takes any free ones
     #[arg(long, default_value_t = 8787)]
     pub port: u16,
     /// Keep the table in this folder instead of in memory

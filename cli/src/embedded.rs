@@ -74,6 +74,11 @@ impl AuditSink for DecisionLog {
     }
 }
 
+/// The port so many after `first`, which is the API's; any free one where that is.
+pub const fn next_port(first: u16, offset: u16) -> u16 {
+    if first == 0 { 0 } else { first.saturating_add(offset) }
+}
+
 /// The service, running on this machine. Dropped, it stops.
 #[derive(Debug)]
 pub struct Embedded {
@@ -94,7 +99,7 @@ impl Embedded {
         let listener =
             TcpListener::bind(("127.0.0.1", options.port)).await.with_context(|| format!("port {} cannot be used", options.port))?;
         let address = listener.local_addr()?;
-        let next = |offset: u16| if options.port == 0 { 0 } else { options.port.saturating_add(offset) };
+        let next = |offset| next_port(options.port, offset);
         let ports = Ports { idp: next(1), aws: next(2), table: next(3), dns: next(4) };
         let stack = Stack::start(StackOptions { ports, data_dir: options.data_dir.clone(), ..StackOptions::default() }).await?;
         let variables: HashMap<String, String> = stack.env().into_iter().collect();

@@ -15,6 +15,7 @@ use std::time::Duration;
 use broker::config::Config;
 use broker::service::{Ports, over};
 use latchkey_api::event::ProxyEvent;
+use latchkey_api::route::Route;
 use latchkey_api::service::{AllowedEndpoints, Invocation, Service};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::rehearsal::{Assumed, Call, Rehearsal};
@@ -26,7 +27,9 @@ use latchkey_domain::grant::Grant;
 use latchkey_domain::identity::Group;
 use latchkey_domain::item::Item;
 use latchkey_domain::ports::{Authenticator, GrantStore, ProfileKeeper as _, RateLimit, UsageView};
+use latchkey_domain::token::BearerToken;
 use serde::Serialize;
+use serde_json::json;
 
 use self::check::Check;
 use self::ports::{Caller, LastDecision, Onlooker, Seen};
@@ -178,6 +181,22 @@ fn in_force(grant: &Grant) -> Option<String> {
     let until = grant.expires_at.map(|until| format!("until {}", until.rfc3339()));
     let said: Vec<String> = [enabled, from, until].into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// The request that a portal would make for a launch with that token.
+pub fn launch(token: &BearerToken, target: Option<&str>, landing: Option<&str>) -> Vec<u8> {
+    let wishes = [("target", target), ("landing", landing)];
+    let body: serde_json::Map<_, _> =
+        wishes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), serde_json::Value::from(value?)))).collect();
+    json!({
+        "path": Route::Mint.path(),
+        "httpMethod": Route::Mint.method(),
+        "headers": {"Authorization": format!("Bearer {}", token.expose()), "Content-Type": "application/json"},
+        "requestContext": {},
+        "body": serde_json::Value::Object(body).to_string(),
+    })
+    .to_string()
+    .into_bytes()
 }
 
 /// The account that an event names.

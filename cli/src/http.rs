@@ -3,6 +3,8 @@
 //! It connects to 127.0.0.1 whatever the name in the URL: not every resolver knows that `*.localhost` is this machine
 //! (RFC 6761, section 6.3), while browsers and curl do.
 
+use std::fmt;
+
 use anyhow::{Context as _, bail};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Uri};
@@ -12,8 +14,7 @@ use tokio::net::TcpStream;
 /// The largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
-/// An answer.
-#[derive(Debug)]
+/// An answer. It may hold a token or a URL, so its `Debug` shows the status only.
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -21,6 +22,12 @@ pub struct Answer {
     pub headers: axum::http::HeaderMap,
     /// The body, as text.
     pub body: String,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Sends a request to the port in its URL on this machine. Redirects are not followed.

@@ -14,6 +14,7 @@
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
 //! | [`grant_file`] | files of grants |
+//! | [`portal`] | a portal to click, over the embedded broker |
 //! | [`revocation`], [`issuing_roles`] | what cuts live sessions, and the roles that it is written to |
 
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
@@ -36,4 +37,5 @@ pub mod grant_args;
 pub mod grant_file;
 pub mod http;
 pub mod issuing_roles;
+pub mod portal;
 pub mod revocation;

@@ -8,14 +8,12 @@ use anyhow::{Context as _, bail};
 use broker::config::Config;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use latchkey_api::route::Route;
 use latchkey_aws::grant_store::Table;
 use latchkey_domain::clock::{SystemClock, Timestamp};
 use latchkey_domain::identity::{Group, Identity, MAX_GROUPS};
 use latchkey_domain::token::{BearerToken, MAX_TOKEN_BYTES};
 use latchkey_oidc::config::IssuerConfig;
 use latchkey_oidc::verifier::Verifier;
-use serde_json::json;
 
 use super::{read_issuers_text, say};
 use crate::args::{Cli, ExplainArgs};
@@ -23,7 +21,7 @@ use crate::aws::{self, Deployment};
 use crate::event;
 use crate::explain::ports::{Caller, Shifted};
 use crate::explain::text::explained;
-use crate::explain::{AccountNeeded, Asked, Decision, Explainer, Explanation};
+use crate::explain::{self, AccountNeeded, Asked, Decision, Explainer, Explanation};
 
 /// The most that is read of standard input: a token, and far more than any.
 const MAX_INPUT_BYTES: u64 = 4 * MAX_TOKEN_BYTES as u64;
@@ -50,17 +48,21 @@ pub async fn run(args: ExplainArgs, json: bool) -> anyhow::Result<ExitCode> {
         };
         check_groups(issuer, &args.groups())?;
     }
+    let launch = |token: &BearerToken| {
+        let (target, landing) = (args.target.as_ref().map(ToString::to_string), args.landing.as_ref().map(ToString::to_string));
+        explain::launch(token, target.as_deref(), landing.as_deref())
+    };
     let event = match (&args.event, asked) {
         (Some(file), _) => read_event(file, &args.token_issuer).await?,
         (None, Asked::Token) => {
             if std::io::stdin().is_terminal() {
                 return Ok(usage("a token comes through a pipe: typed in, it would stand on the screen. --issuer and --subject need none"));
             }
-            launch(&read_token()?, &args)
+            launch(&read_token()?)
         }
-        (None, Asked::Event | Asked::Subject) => launch(&BearerToken::new("none".to_owned()), &args),
+        (None, Asked::Event | Asked::Subject) => launch(&BearerToken::new("none".to_owned())),
     };
-    match explain(asked, &args, config, deployment, args.subject(), &event).await {
+    match explanation(asked, &args, config, deployment, args.subject(), &event).await {
         Ok(explanation) => {
             say(if json { serde_json::to_string(&explanation)? } else { explained(&explanation) });
             Ok(if explanation.decision == Decision::Allow { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -69,7 +71,7 @@ pub async fn run(args: ExplainArgs, json: bool) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn explain(
+async fn explanation(
     asked: Asked,
     args: &ExplainArgs,
     mut config: Config,
@@ -141,27 +143,6 @@ fn read_token() -> anyhow::Result<BearerToken> {
         bail!("there is no token on standard input; --issuer and --subject need none, and --event FILE explains a whole request");
     }
     Ok(BearerToken::new(token.to_owned()))
-}
-
-/// The request that a portal would make.
-fn launch(token: &BearerToken, args: &ExplainArgs) -> Vec<u8> {
-    let mut body = serde_json::Map::new();
-    for (name, value) in
-        [("target", args.target.as_ref().map(ToString::to_string)), ("landing", args.landing.as_ref().map(ToString::to_string))]
-    {
-        if let Some(value) = value {
-            body.insert(name.to_owned(), value.into());
-        }
-    }
-    json!({
-        "path": Route::Mint.path(),
-        "httpMethod": Route::Mint.method(),
-        "headers": {"Authorization": format!("Bearer {}", token.expose()), "Content-Type": "application/json"},
-        "requestContext": {},
-        "body": serde_json::Value::Object(body).to_string(),
-    })
-    .to_string()
-    .into_bytes()
 }
 
 /// Says what is wrong with how it was called, as clap does.

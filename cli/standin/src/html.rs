@@ -10,7 +10,8 @@ use http::header;
 use crate::answer::Answer;
 
 /// Text for HTML and XML, in element content and in quoted attributes.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+#[derive(Debug)]
+pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ pub mod aws;
 pub mod captured;
 pub mod dns;
 pub mod fault;
-mod html;
+pub mod html;
 pub mod idp;
 pub mod random;
 pub mod relay;

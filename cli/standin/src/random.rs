@@ -16,7 +16,7 @@ fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
 }
 
 /// 256 bits in base64url: a token or a secret.
-pub(crate) fn secret() -> Result<String, NoRandomness> {
+pub fn secret() -> Result<String, NoRandomness> {
     Ok(URL_SAFE_NO_PAD.encode(bytes::<32>()?))
 }
 

@@ -314,7 +314,8 @@ fn canonical_query(query: &str) -> Result<String, SignatureError> {
     Ok(pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&"))
 }
 
-pub(crate) fn push_encoded(out: &mut String, bytes: &[u8]) {
+/// Percent-encodes everything but the unreserved characters of RFC 3986: what AWS signs, and what can stand in any query or form.
+pub fn push_encoded(out: &mut String, bytes: &[u8]) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for &b in bytes {
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
