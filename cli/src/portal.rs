@@ -43,7 +43,7 @@ use tokio::task::JoinHandle;
 use self::api::{Api, Refused};
 use self::backstage::Backstage;
 use self::messages::Message;
-use self::pages::Page;
+use self::pages::{Asked, Page};
 use self::session::{Sessions, SignedIn, cookie, set_cookie};
 use self::sign_in::{Callback, SIGN_IN_SECONDS, SignIn};
 use crate::embedded::Embedded;
@@ -240,7 +240,7 @@ impl Shared {
     }
 
     /// The API's refusal, as this user sees it.
-    async fn refusal(&self, session: &SignedIn, refused: &Refused, wish: &Wish) -> Response {
+    async fn refusal(&self, session: &SignedIn, asked: Asked, refused: &Refused, wish: &Wish) -> Response {
         let view = match &refused.request_id {
             Some(request_id) => {
                 // Boxed: the explanation holds the broker's whole future, and every page would carry it along.
@@ -252,10 +252,10 @@ impl Shared {
         if refused.code == "invalid-token" {
             // The API has the last word on tokens: what it accepts no longer is no session.
             self.sessions.end(session);
-            let response = answer(pages::refusal(None, refused, view.as_ref()));
+            let response = answer(pages::refusal(None, asked, refused, view.as_ref()));
             return self.with_cookie(response, &self.names.session, None, 0);
         }
-        let mut response = answer(pages::refusal(Some(session), refused, view.as_ref()));
+        let mut response = answer(pages::refusal(Some(session), asked, refused, view.as_ref()));
         if let Some(seconds) = refused.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -268,7 +268,7 @@ async fn home(State(portal): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let Some(session) = portal.session(&headers) else { return begin(&portal, &headers) };
     match portal.api.targets(&session.token).await {
         Ok(targets) => answer(pages::targets(&session, &targets, portal.now())),
-        Err(refused) => portal.refusal(&session, &refused, &Wish::default()).await,
+        Err(refused) => portal.refusal(&session, Asked::List, &refused, &Wish::default()).await,
     }
 }
 
@@ -337,7 +337,7 @@ async fn open(State(portal): State<Arc<Shared>>, headers: HeaderMap, wish: Resul
             if let Some(target) = &wish.target {
                 portal.sessions.note(&session, target, at, None);
             }
-            portal.refusal(&session, &refused, &wish).await
+            portal.refusal(&session, Asked::Open, &refused, &wish).await
         }
     }
 }

@@ -155,9 +155,12 @@ async fn a_user_signs_in_opens_and_signs_out() {
     let mut bob = scene.signed_in("bob").await;
     let page = bob.get("/").await;
     assert_eq!(page.status, 200);
-    for text in
-        ["<p>Bob Baumann, until ", "<h2>research <span class=\"tag\">your default</span></h2>", "<option>canvas</option>", ">Open risk<"]
-    {
+    for text in [
+        "<p>Bob Baumann, signed in until ",
+        "<h2>research <span class=\"tag\">your default</span></h2>",
+        "<option>canvas</option>",
+        ">Open risk<",
+    ] {
         assert!(page.body.contains(text), "{text}: {}", page.body);
     }
 
@@ -391,6 +394,7 @@ async fn a_refusal_says_what_to_do_and_to_developers_why() {
         let page = browser.get("/").await;
         // Of a suspended user the list is refused, too; her page has no form for a target, and the session's token all the same.
         assert_eq!(page.status, if user == "carol" { 403 } else { 200 }, "{user}");
+        assert_eq!(page.body.contains("<h1>Nothing is open to you now</h1>"), user == "carol", "{user}");
         let answer = browser.open(target, "").await;
         let body = &answer.body;
         assert_eq!(answer.status, status, "{user}: {body}");

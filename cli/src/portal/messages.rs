@@ -50,6 +50,17 @@ pub(super) fn of(code: &str) -> Message {
     }
 }
 
+/// The message of a code, where the list of the user's targets is refused.
+pub(super) fn of_list(code: &str) -> Message {
+    match code {
+        "not-entitled" => Message {
+            title: "Nothing is open to you now",
+            text: "If you need something for your work, ask the people who grant access, and give them the request id.",
+        },
+        code => of(code),
+    }
+}
+
 /// The user's session or token is over.
 pub(super) const ENDED: Message =
     Message { title: "Your sign-in has ended", text: "Sign in again. What you have opened already stays open." };

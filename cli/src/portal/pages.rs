@@ -151,9 +151,21 @@ fn kind(kind: &str) -> &str {
     }
 }
 
+/// What the API has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The list of targets.
+    List,
+    /// A URL.
+    Open,
+}
+
 /// A refusal by the API: the message for the user, and what a developer sees behind it.
-pub(super) fn refusal(session: Option<&SignedIn>, refused: &Refused, view: Option<&View>) -> Page {
-    let message = messages::of(&refused.code);
+pub(super) fn refusal(session: Option<&SignedIn>, asked: Asked, refused: &Refused, view: Option<&View>) -> Page {
+    let message = match asked {
+        Asked::List => messages::of_list(&refused.code),
+        Asked::Open => messages::of(&refused.code),
+    };
     let mut main = told(message);
     main.push_str("<dl>\n");
     let mut fact = |name: &str, value: &str| {
@@ -169,7 +181,7 @@ pub(super) fn refusal(session: Option<&SignedIn>, refused: &Refused, view: Optio
     fact("Code", &refused.code);
     fact("Request id", refused.request_id.as_deref().unwrap_or("none: nothing has answered"));
     main.push_str("</dl>\n");
-    main.push_str(&way_on(session.is_some()));
+    main.push_str(&way_on(session, asked));
     if let Some(view) = view {
         backstage(&mut main, view);
     }
@@ -181,7 +193,7 @@ pub(super) fn refusal(session: Option<&SignedIn>, refused: &Refused, view: Optio
 /// A message of the portal's own. `why` is for developers.
 pub(super) fn message(status: u16, session: Option<&SignedIn>, message: Message, why: Option<&str>) -> Page {
     let mut main = told(message);
-    main.push_str(&way_on(session.is_some()));
+    main.push_str(&way_on(session, Asked::Open));
     if let Some(why) = why {
         let _ = write!(main, "{BACKSTAGE}<p>Users see only what is above.</p>\n<pre>{}</pre>\n</section>\n", Escaped(why));
     }
@@ -199,8 +211,12 @@ fn told(message: Message) -> String {
     format!("<h1>{}</h1>\n<p class=\"message\">{}</p>\n", Escaped(message.title), Escaped(message.text))
 }
 
-fn way_on(is_signed_in: bool) -> String {
-    let text = if is_signed_in { "Back to your targets" } else { "Sign in" };
+fn way_on(session: Option<&SignedIn>, asked: Asked) -> String {
+    let text = match (session, asked) {
+        (None, Asked::List | Asked::Open) => "Sign in",
+        (Some(_), Asked::List) => "Try again",
+        (Some(_), Asked::Open) => "Back to your targets",
+    };
     format!("<p><a class=\"button\" href=\"/\">{text}</a></p>\n")
 }
 
@@ -234,7 +250,7 @@ fn backstage(main: &mut String, view: &View) {
 fn layout(title: &str, session: Option<&SignedIn>, main: &str) -> String {
     let who = session.map_or_else(String::new, |session| {
         format!(
-            "<p>{}, until {}</p>\n<form method=\"post\" action=\"/sign-out\">\n\
+            "<p>{}, signed in until {}</p>\n<form method=\"post\" action=\"/sign-out\">\n\
              <input type=\"hidden\" name=\"form_token\" value=\"{}\">\n<button class=\"other\">Sign out</button>\n</form>\n",
             Escaped(&session.name),
             time_of_day(session.ends_at),
@@ -288,7 +304,7 @@ mod tests {
         let list = [target("research", true, &["notebooks", "<canvas>"]), target("old", false, &["never"])];
         let page = targets(&session, &list, NOW.plus_seconds(1));
         for text in [
-            "Alice &lt;A&gt;, until 09:00:00 UTC",
+            "Alice &lt;A&gt;, signed in until 09:00:00 UTC",
             "<button class=\"main\">Open research</button>",
             "<option>&lt;canvas&gt;</option>",
             "SageMaker Studio in eu-central-1",
@@ -314,13 +330,13 @@ mod tests {
             state: None,
             retry_after_seconds: Some(1),
         };
-        let page = refusal(Some(&session(&[])), &refused, None);
+        let page = refusal(Some(&session(&[])), Asked::Open, &refused, None);
         assert_eq!(page.status, 429);
         for text in ["<h1>Too many links in a short time</h1>", "<dd>in 1 second</dd>", "<dd>r-1</dd>", "Back to your targets"] {
             assert!(page.html.contains(text), "{text}: {}", page.html);
         }
         let ended = Refused { status: 401, code: "invalid-token".to_owned(), state: Some("<x>".to_owned()), ..refused };
-        let page = refusal(None, &ended, None);
+        let page = refusal(None, Asked::List, &ended, None);
         assert!(page.status == 403 && page.html.contains("&lt;x&gt;") && page.html.contains(">Sign in</a>"));
     }
 }

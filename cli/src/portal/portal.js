@@ -66,8 +66,13 @@ async function follow(card) {
 for (const card of cards.values()) {
   const { number, left } = card.querySelector('.opening').dataset;
   if (left !== undefined) show(card, Number(number), Number(left), false);
+  const form = card.querySelector('form.open');
   let last = -Infinity;
-  card.querySelector('form.open').addEventListener('submit', (event) => {
+  // Whoever has chosen another landing means a click of its own.
+  form.addEventListener('change', () => {
+    last = -Infinity;
+  });
+  form.addEventListener('submit', (event) => {
     if (event.timeStamp - last < ONE_CLICK) {
       event.preventDefault();
       return;
