@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit system build dev demo tools fuzz bench bench-verify budget advisories clean-tools
+.PHONY: help check fmt lint test unit browser system build dev demo tools fuzz bench bench-verify budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -28,6 +28,9 @@ lint: ## formatting, shellcheck, clippy, licences, sources, the walls between cr
 
 unit: ## only the tests within the crates
 	tests/run unit
+
+browser: ## only the demo portal in Chromium; RECORD=1 writes docs/images
+	$(if $(RECORD),LATCHKEY_SCREENSHOTS=1 )tests/run tools browser
 
 system: ## only the whole-system tests, on a fresh build of the Lambda
 	tests/run tools bootstrap system
