@@ -199,9 +199,10 @@ fn answer(page: Page) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.html).into_response()
 }
 
-/// 303: whatever the method was, what follows is a GET (RFC 9110, section 15.4.4). A secret in the address is not shown.
+/// 303: whatever the method was, what follows is a GET (RFC 9110, section 15.4.4). The address may hold a secret.
 fn see_other(location: &str) -> Response {
-    let Ok(location) = HeaderValue::try_from(location) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let Ok(mut location) = HeaderValue::try_from(location) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    location.set_sensitive(true);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(header::LOCATION, location);
@@ -233,7 +234,8 @@ impl Shared {
     fn with_cookie(&self, mut response: Response, name: &str, value: Option<&Secret>, seconds: i64) -> Response {
         let value = value.map_or("", Secret::expose);
         // Ids are base64url, names ours.
-        if let Ok(cookie) = HeaderValue::try_from(set_cookie(name, value, seconds)) {
+        if let Ok(mut cookie) = HeaderValue::try_from(set_cookie(name, value, seconds)) {
+            cookie.set_sensitive(true);
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
         response

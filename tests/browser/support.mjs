@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOOLS = process.env.LATCHKEY_TOOLS || join(ROOT, 'target', 'tools');
-const LATCHKEY = join(process.env.CARGO_TARGET_DIR || join(ROOT, 'target'), 'debug', 'latchkey');
+const LATCHKEY = resolve(ROOT, process.env.CARGO_TARGET_DIR || 'target', 'debug', 'latchkey');
 const BROWSER = join(TOOLS, 'bin', 'chromium');
 const require = createRequire(join(TOOLS, 'browser', 'package.json'));
 
@@ -174,22 +174,8 @@ export class Person {
   }
 }
 
-/** Waits until `get` gives a text that matches. */
-export async function shows(locator, pattern) {
-  const { promise, reject, resolve } = Promise.withResolvers();
-  const late = setTimeout(async () => reject(new Error(`${await locator.textContent()} is not ${pattern}`)), PATIENCE);
-  (async () => {
-    for (;;) {
-      if (pattern.test((await locator.textContent()) ?? '')) return;
-      await new Promise((again) => setTimeout(again, 50));
-    }
-  })().then(resolve, reject);
-  try {
-    await promise;
-  } finally {
-    clearTimeout(late);
-  }
-}
+/** Waits until a text is as it is to be, whether it is seen or only read out. */
+export const shows = (locator, pattern) => locator.filter({ hasText: pattern }).waitFor({ state: 'attached' });
 
 export const heading = (page) => page.getByRole('heading', { level: 1 }).textContent();
 

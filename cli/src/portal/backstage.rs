@@ -29,7 +29,7 @@ pub(super) struct View {
     pub(super) record: Option<AuditRecord>,
     /// What its reason means, and what to do about it.
     pub(super) advice: Option<Advice>,
-    /// What `latchkey explain` says of the same request; or why it says nothing.
+    /// What `latchkey explain` says of a launch with the same token, target and landing; or why it says nothing.
     pub(super) explanation: String,
     /// Whether it would have been allowed by all that `latchkey explain` can look at.
     pub(super) is_allowed_by_explanation: bool,

@@ -235,7 +235,7 @@ fn backstage(main: &mut String, view: &View) {
         main.push_str("</dl>\n");
     }
     let explanation = Escaped(&view.explanation);
-    main.push_str("<details open>\n<summary>What latchkey explain says</summary>\n");
+    main.push_str("<details open>\n<summary>What latchkey explain says of a launch</summary>\n");
     if view.is_allowed_by_explanation {
         main.push_str("<p>It asks the table and not AWS: what it allows, AWS can still refuse.</p>\n");
     }
@@ -261,7 +261,7 @@ fn layout(title: &str, session: Option<&SignedIn>, main: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{} \u{2013} demo portal</title>\n\
          <link rel=\"icon\" href=\"/icon.svg\" type=\"image/svg+xml\">\n<link rel=\"stylesheet\" href=\"/portal.css\">\n\
-         <script src=\"/portal.js\" defer></script>\n</head>\n<body>\n<header>\n<p class=\"brand\">Demo portal</p>\n{who}</header>\n\
+         <script src=\"/portal.js\" type=\"module\"></script>\n</head>\n<body>\n<header>\n<p class=\"brand\">Demo portal</p>\n{who}</header>\n\
          <main>\n{main}</main>\n<footer>\n<p>latchkey on this machine: no user, target or key is real.</p>\n</footer>\n</body>\n</html>\n",
         Escaped(title)
     )

@@ -1,5 +1,4 @@
 // Counts down how long the last link of each target is good. Everything else works without it.
-'use strict';
 
 const status = document.getElementById('status');
 const cards = new Map(Array.from(document.querySelectorAll('[data-target]'), (card) => [card.dataset.target, card]));
