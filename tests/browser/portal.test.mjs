@@ -155,6 +155,35 @@ scenario('carol is suspended, and told so from the start', () =>
   }),
 );
 
+scenario('kate, leo, mia and nick have what their groups have, each their own of it', async () => {
+  const listed = (who) => who.page.getByRole('listitem').count();
+  await person(async (kate) => {
+    await kate.signIn('Kate Keller');
+    assert.equal(await listed(kate), 2);
+    assert.match(await heading(await kate.open('Open research')), /^Studio is open as kate$/);
+    assert.match(await heading(await kate.open('Open runs')), /experiments/);
+  });
+  // A row of his own keeps him out of what the group may open.
+  await person(async (leo) => {
+    await leo.signIn('Leo Lorenz');
+    await leo.card('research').getByText('Closed to you now').waitFor();
+    const refused = await leo.isRefused('See the refusal of research');
+    await refused.getByText('grant.disabled').first().waitFor();
+    assert.match(await heading(await leo.open('Open runs')), /experiments/);
+  });
+  // Her groups differ over one, and he has no profile for the other: neither is offered.
+  await person(async (mia) => {
+    await mia.signIn('Mia Moser');
+    assert.equal(await listed(mia), 1);
+    assert.match(await heading(await mia.open('Open research')), /^Studio is open as mia$/);
+  });
+  await person(async (nick) => {
+    await nick.signIn('Nick Neumann');
+    assert.equal(await listed(nick), 1);
+    assert.match(await heading(await nick.open('Open runs')), /experiments/);
+  });
+});
+
 scenario('dave and erin have nothing that is open, and see why', async () => {
   await person(async (dave) => {
     await dave.signIn('Dave Decker');
