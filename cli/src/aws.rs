@@ -20,48 +20,24 @@ use crate::advice::NoCredentials;
 /// The table, for an operator.
 ///
 /// # Errors
-/// No region or no credentials are configured.
+/// As for [`deployment`].
 pub async fn table(name: &str) -> anyhow::Result<GrantAdmin> {
-    Ok(GrantAdmin::new(clients(transport()?).await?.dynamodb_for_operators(), name))
+    Ok(GrantAdmin::new(deployment().await?.clients.dynamodb_for_operators(), name))
 }
 
 /// The table as the functions see it, and the way to fetch what goes into it.
 ///
 /// # Errors
-/// No region or no credentials are configured.
+/// As for [`deployment`].
 pub async fn table_and_transport(name: &str) -> anyhow::Result<(Table, Transport)> {
-    let transport = transport()?;
-    Ok((Table::new(clients(transport.clone()).await?.dynamodb_for_operators(), name), transport))
+    let Deployment { clients, transport, .. } = deployment().await?;
+    Ok((Table::new(clients.dynamodb_for_operators(), name), transport))
 }
 
-/// A deployment as an operator reaches it: what the broker's adapters are made from, under the operator's own credentials.
+/// A deployment as an operator reaches it, under the operator's own credentials.
 #[derive(Debug)]
 pub struct Deployment {
-    /// The clients.
-    pub clients: Clients,
-    /// The way to what is not AWS.
-    pub transport: Transport,
-}
-
-/// What the environment says of a deployment.
-///
-/// # Errors
-/// No region or no credentials are configured, or the credentials cannot be had.
-pub async fn deployment() -> anyhow::Result<Deployment> {
-    let transport = transport()?;
-    let clients = clients(transport.clone()).await?.ask_for_credentials().await.map_err(|error| NoCredentials::new(&error))?;
-    Ok(Deployment { clients, transport })
-}
-
-fn transport() -> anyhow::Result<Transport> {
-    let ca_bundle = environment_variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
-}
-
-/// What an operator works with: credentials, asked for once, and what is made from them.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// The clients of what the broker uses.
+    /// What the broker's adapters are made from.
     pub clients: Clients,
     /// What clients of services that the broker does not touch are made from.
     pub config: SdkConfig,
@@ -69,38 +45,28 @@ pub struct Surroundings {
     pub transport: Transport,
 }
 
-/// All that an operator works with.
+/// What the environment says of a deployment. The credentials are asked for once, and not while the time of a call runs.
 ///
 /// # Errors
-/// As for [`deployment`].
-pub async fn surroundings() -> anyhow::Result<Surroundings> {
+/// No region or no credentials are configured, or the credentials cannot be had.
+pub async fn deployment() -> anyhow::Result<Deployment> {
     let transport = transport()?;
     let config = load(&transport).await?;
-    let provider = config.credentials_provider().context("no AWS credentials are configured")?;
-    let credentials = provider.provide_credentials().await.map_err(|error| NoCredentials::new(&error))?;
-    let config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-    Ok(Surroundings { clients: clients_of(&config, transport.clone())?, config, transport })
+    Ok(Deployment { clients: clients(&config, transport.clone())?, config, transport })
 }
 
-/// A deployment, and IAM, whose roles the service itself never touches.
-#[derive(Debug)]
-pub struct DeploymentAndIam {
-    /// The clients of what the broker uses.
-    pub clients: Clients,
+impl Deployment {
     /// What an IAM client is made from, with the SDK's standard retries and time limits: nobody's request is waiting.
-    pub iam: aws_sdk_iam::config::Builder,
+    pub fn iam(&self) -> aws_sdk_iam::config::Builder {
+        let timeouts =
+            TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).operation_attempt_timeout(Duration::from_secs(10)).build();
+        aws_sdk_iam::config::Builder::from(&self.config).retry_config(RetryConfig::standard()).timeout_config(timeouts)
+    }
 }
 
-/// A deployment and IAM, under credentials that are asked for once.
-///
-/// # Errors
-/// As for [`deployment`].
-pub async fn deployment_and_iam() -> anyhow::Result<DeploymentAndIam> {
-    let Surroundings { clients, config, .. } = surroundings().await?;
-    let timeouts =
-        TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).operation_attempt_timeout(Duration::from_secs(10)).build();
-    let iam = aws_sdk_iam::config::Builder::from(&config).retry_config(RetryConfig::standard()).timeout_config(timeouts);
-    Ok(DeploymentAndIam { clients, iam })
+fn transport() -> anyhow::Result<Transport> {
+    let ca_bundle = environment_variable("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    Transport::new(ca_bundle.as_deref().map(std::path::Path::new)).context("AWS_CA_BUNDLE")
 }
 
 /// What AWS tools are configured with here. The credentials are asked for at once: without any, a client would look for them at each
@@ -135,11 +101,7 @@ impl ProvideCredentials for Asked {
     }
 }
 
-async fn clients(transport: Transport) -> anyhow::Result<Clients> {
-    clients_of(&load(&transport).await?, transport)
-}
-
-fn clients_of(config: &SdkConfig, transport: Transport) -> anyhow::Result<Clients> {
+fn clients(config: &SdkConfig, transport: Transport) -> anyhow::Result<Clients> {
     let region = config.region().map(ToString::to_string);
     let environment = Environment::read(|name| match name {
         // The region may come from a profile.

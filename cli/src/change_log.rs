@@ -118,29 +118,22 @@ impl<'a> ChangeLog<'a> {
     /// # Errors
     /// The line cannot be written; the change has been made.
     pub fn record(&self, at: Timestamp, owner: &Owner, target: Option<&TargetName>, change: &Change) -> anyhow::Result<()> {
-        let record = ChangeRecord {
-            event: "latchkey.change",
-            time: at,
-            command: self.command,
-            change: match (&change.before, &change.after) {
-                (None, _) => "created",
-                (Some(_), Some(_)) => "updated",
-                (Some(_), None) => "deleted",
-            },
-            by: self.by,
+        let kind = match (&change.before, &change.after) {
+            (None, _) => "created",
+            (Some(_), Some(_)) => "updated",
+            (Some(_), None) => "deleted",
+        };
+        self.write(&ChangeRecord {
             table: self.table,
             issuer_id: Some(owner.issuer().as_str()),
             subject: owner.subject(),
             group: owner.group(),
             target: target.map(TargetName::as_str),
-            role_arn: None,
-            policy_name: None,
             before: change.before.as_ref().map(|row| &row.item),
             after: change.after.as_ref(),
             aws_request_id: change.aws_request_id.as_deref(),
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        self.write(&record)
+            ..self.line(at, kind)
+        })
     }
 
     /// Writes the line of a change to a role.
@@ -148,29 +141,44 @@ impl<'a> ChangeLog<'a> {
     /// # Errors
     /// The line cannot be written; the change has been made.
     pub fn record_policy(&self, at: Timestamp, change: PolicyChange<'_>) -> anyhow::Result<()> {
+        let kind = match (change.before, change.after) {
+            (_, None) => "deleted",
+            (None, Some(_)) => "written",
+            (Some(None), Some(_)) => "created",
+            (Some(Some(_)), Some(_)) => "updated",
+        };
         self.write(&ChangeRecord {
-            event: "latchkey.change",
-            time: at,
-            command: self.command,
-            change: match (change.before, change.after) {
-                (_, None) => "deleted",
-                (None, Some(_)) => "written",
-                (Some(None), Some(_)) => "created",
-                (Some(Some(_)), Some(_)) => "updated",
-            },
-            by: self.by,
-            table: None,
             issuer_id: change.identity.map(|identity| identity.issuer.as_str()),
             subject: change.identity.map(|identity| identity.subject.as_str()),
-            group: None,
-            target: None,
             role_arn: Some(change.role.as_str()),
             policy_name: Some(change.policy_name),
             before: change.before.flatten(),
             after: change.after,
             aws_request_id: change.aws_request_id,
-            version: env!("CARGO_PKG_VERSION"),
+            ..self.line(at, kind)
         })
+    }
+
+    /// What every line has. What is changed, and how, whoever records it adds.
+    fn line<'r, T>(&'r self, time: Timestamp, change: &'static str) -> ChangeRecord<'r, T> {
+        ChangeRecord {
+            event: "latchkey.change",
+            time,
+            command: self.command,
+            change,
+            by: self.by,
+            table: None,
+            issuer_id: None,
+            subject: None,
+            group: None,
+            target: None,
+            role_arn: None,
+            policy_name: None,
+            before: None,
+            after: None,
+            aws_request_id: None,
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     fn write(&self, record: &impl Serialize) -> anyhow::Result<()> {

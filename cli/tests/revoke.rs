@@ -108,6 +108,15 @@ impl Account {
         self.runtime.block_on(self.table.get_subject(&identity(flags))).unwrap().and_then(|row| row.standing())
     }
 
+    /// Writes a revocation for everyone of which nothing lives any more. Gives back its document, and what it would be now.
+    fn revoked_long_ago(&self) -> (Value, Value) {
+        let (_, planned, _) = self.revoke_json(&["--everyone", "--dry-run"]);
+        let mut old = planned["policy"].clone();
+        old["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-31T12:00:00Z".into();
+        self.write("latchkey-issuing", "latchkey-revoked-everyone", &old);
+        (old, planned["policy"].clone())
+    }
+
     fn write(&self, role: &str, name: &str, document: &Value) {
         let request = self.iam.put_role_policy().role_name(role).policy_name(name).policy_document(document.to_string());
         self.runtime.block_on(request.send()).unwrap();
@@ -351,10 +360,7 @@ fn a_role_in_another_account_is_not_done_and_not_mistaken() {
 fn what_has_run_out_is_dropped_and_nothing_else() {
     let account = Account::new();
     account.grant(ALICE, "research", None);
-    let (_, planned, _) = account.revoke_json(&["--everyone", "--dry-run"]);
-    let mut old = planned["policy"].clone();
-    old["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-31T12:00:00Z".into();
-    account.write("latchkey-issuing", "latchkey-revoked-everyone", &old);
+    let (old, now) = account.revoked_long_ago();
     // Of that name, and not as it is written here: somebody may have meant it.
     account.write("latchkey-issuing", "latchkey-revoked-by-hand", &old);
     let (_, listed, _) = account.revoke_json(&["--list"]);
@@ -371,7 +377,7 @@ fn what_has_run_out_is_dropped_and_nothing_else() {
 
     // What another operator has brought up to date since it was looked at is not dropped: here, as this one's is written.
     account.write("latchkey-issuing", "latchkey-revoked-everyone", &old);
-    let (other, current) = (Arc::new(account), planned["policy"].clone());
+    let (other, current) = (Arc::new(account), now.clone());
     let account = Arc::clone(&other);
     let between = Between::start(account.moto.endpoint(), move |action, _| {
         if action == "PutRolePolicy" {
@@ -382,7 +388,7 @@ fn what_has_run_out_is_dropped_and_nothing_else() {
     let arguments = [&ALICE[..], &["--yes", "--json"]].concat();
     let (code, report, _) = as_json(run(account.command().env("AWS_ENDPOINT_URL_IAM", &between.endpoint).arg("revoke").args(arguments)));
     assert_eq!((code, &report["roles"][0]["dropped"]), (0, &json!([])), "{report}");
-    assert_eq!(account.policy("latchkey-issuing", "latchkey-revoked-everyone"), planned["policy"]);
+    assert_eq!(account.policy("latchkey-issuing", "latchkey-revoked-everyone"), now);
 }
 
 /// IAM as moto has it, but for what this says of a request by its action and its form; and then it is an hour later.
@@ -496,10 +502,7 @@ fn what_iam_refuses_is_said_with_what_to_do() {
 fn a_role_that_is_full_is_cleared_of_what_has_run_out_and_otherwise_told() {
     let account = Account::new();
     account.grant(ALICE, "research", None);
-    let (_, planned, _) = account.revoke_json(&["--everyone", "--dry-run"]);
-    let mut old = planned["policy"].clone();
-    old["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] = "2026-01-31T12:00:00Z".into();
-    account.write("latchkey-issuing", "latchkey-revoked-everyone", &old);
+    account.revoked_long_ago();
     // moto knows no such limit. IAM does: nothing more is written until something is deleted.
     let mut is_full = true;
     let between = Between::start(account.moto.endpoint(), move |action, _| {

@@ -15,14 +15,14 @@ use crate::doctor::text::told;
 /// # Errors
 /// No region or no credentials are configured, or this machine's name servers cannot be found.
 pub async fn run(args: DoctorArgs, json: bool) -> anyhow::Result<ExitCode> {
-    let surroundings = aws::surroundings().await?;
+    let deployment = aws::deployment().await?;
     let doctor = Doctor {
         name: args.name,
-        region: surroundings.clients.region().clone(),
-        cloud: Cloud::new(&surroundings.config),
+        region: deployment.clients.region().clone(),
+        cloud: Cloud::new(&deployment.config),
         resolver: Resolver::new(args.dns)?,
-        clients: surroundings.clients,
-        transport: surroundings.transport,
+        clients: deployment.clients,
+        transport: deployment.transport,
     };
     let diagnosis = doctor.examine().await;
     say(if json { serde_json::to_string(&diagnosis)? } else { told(&diagnosis) });

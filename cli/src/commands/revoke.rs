@@ -22,7 +22,7 @@ use self::report::{Looked, Outcome, Report, RoleReport, Suspension};
 use super::grants::filter;
 use super::{Usage, confirmed, say};
 use crate::args::RevokeArgs;
-use crate::aws::{self, DeploymentAndIam};
+use crate::aws;
 use crate::change_log::{ChangeLog, PolicyChange};
 use crate::grant_args::Owner;
 use crate::issuing_roles::IssuingRoles;
@@ -59,7 +59,8 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
              Suspend the subject (latchkey suspend), then cut everyone's with --everyone"
         );
     }
-    let DeploymentAndIam { clients, iam } = aws::deployment_and_iam().await?;
+    let deployment = aws::deployment().await?;
+    let (clients, iam) = (&deployment.clients, deployment.iam());
     let table = args.table.as_deref().map(|name| GrantAdmin::new(clients.dynamodb_for_operators(), name));
     let found = match (&table, &subject) {
         (Some(table), Some(identity)) if suspends || args.role_arn.is_empty() => {
@@ -76,7 +77,7 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
         _ => InTable::default(),
     };
     let roles = roles_meant(&args, &found)?;
-    let iam = IssuingRoles::new(iam, &clients).await;
+    let iam = IssuingRoles::new(iam, clients).await;
     let mut looked = Vec::with_capacity(roles.len());
     for role in roles {
         let found = iam.look(&role).await;

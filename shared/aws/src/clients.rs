@@ -4,8 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::endpoint::ResolveEndpoint as _;
 use aws_sdk_dynamodb::config::{AppName, BehaviorVersion, IdentityCache, Region, SharedIdentityCache, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::BoxError;
@@ -99,16 +98,6 @@ impl Clients {
     /// They are cached until they expire.
     pub fn with_provider(environment: &Environment, transport: Transport, provider: SharedCredentialsProvider) -> Self {
         Self { environment: environment.clone(), transport, credentials: provider, identity_cache: IdentityCache::lazy().build() }
-    }
-
-    /// The same under the credentials that the provider has now, for a command that ends before they do: whoever has to be asked for
-    /// them is asked once, and not while the time of a call runs.
-    ///
-    /// # Errors
-    /// There are none to be had.
-    pub async fn ask_for_credentials(self) -> Result<Self, CredentialsError> {
-        let credentials = self.credentials.provide_credentials().await?;
-        Ok(Self { credentials: SharedCredentialsProvider::new(credentials), identity_cache: IdentityCache::no_cache(), ..self })
     }
 
     /// DynamoDB, for the broker.

@@ -37,6 +37,21 @@ impl fmt::Display for IssuerId {
     }
 }
 
+/// What an issuer names, if it is 1 to 255 characters and none of them a control character; else which of these rules it breaks.
+fn legal(text: String, [not_empty, not_long, no_control]: [&'static str; 3]) -> Result<String, InvalidIdentity> {
+    if text.is_empty() {
+        return Err(InvalidIdentity(not_empty));
+    }
+    // The bytes are bounded first: counting the characters of a long string is work an attacker would choose.
+    if text.len() > 4 * 255 || text.chars().count() > 255 {
+        return Err(InvalidIdentity(not_long));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidIdentity(no_control));
+    }
+    Ok(text)
+}
+
 /// A subject as its issuer names it, compared byte for byte: no trimming, folding or normalising.
 ///
 /// 1 to 255 characters (OpenID Connect Core 1.0, section 2), none of them a control character.
@@ -49,18 +64,8 @@ impl Subject {
     /// # Errors
     /// An empty one, one of more than 255 characters, one with a control character.
     pub fn new(subject: impl Into<String>) -> Result<Self, InvalidIdentity> {
-        let subject = subject.into();
-        if subject.is_empty() {
-            return Err(InvalidIdentity("a subject is not empty"));
-        }
-        // The bytes are bounded first: counting the characters of a long string is work an attacker would choose.
-        if subject.len() > 4 * 255 || subject.chars().count() > 255 {
-            return Err(InvalidIdentity("a subject has at most 255 characters"));
-        }
-        if subject.chars().any(char::is_control) {
-            return Err(InvalidIdentity("a subject has no control characters"));
-        }
-        Ok(Self(subject))
+        let rules = ["a subject is not empty", "a subject has at most 255 characters", "a subject has no control characters"];
+        legal(subject.into(), rules).map(Self)
     }
 
     /// The subject.
@@ -101,17 +106,8 @@ impl Group {
     /// # Errors
     /// An empty one, one of more than 255 characters, one with a control character.
     pub fn new(group: impl Into<String>) -> Result<Self, InvalidIdentity> {
-        let group = group.into();
-        if group.is_empty() {
-            return Err(InvalidIdentity("a group is not empty"));
-        }
-        if group.len() > 4 * 255 || group.chars().count() > 255 {
-            return Err(InvalidIdentity("a group has at most 255 characters"));
-        }
-        if group.chars().any(char::is_control) {
-            return Err(InvalidIdentity("a group has no control characters"));
-        }
-        Ok(Self(group))
+        let rules = ["a group is not empty", "a group has at most 255 characters", "a group has no control characters"];
+        legal(group.into(), rules).map(Self)
     }
 
     /// The group.
