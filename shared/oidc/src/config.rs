@@ -574,6 +574,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_bounded() {
+        let text = |bytes: usize| "x".repeat(bytes);
+        let list = |entries: usize| format!("[{}]", vec![r#""JWT""#; entries].join(","));
+        for (member, most, what) in [
+            ("audience_claim", text(1024), None),
+            ("audience_claim", text(1025), Some("must have at most 1024 bytes")),
+            ("token_types", text(127), None),
+            ("token_types", text(128), Some("[0]: must be a media type")),
+        ] {
+            let value = if member == "token_types" { format!(r#"["{most}"]"#) } else { format!(r#""{most}""#) };
+            let expected = what.map_or_else(
+                || "accepted".to_owned(),
+                |what| format!("[0].{member}{}{what}", if what.starts_with('[') { "" } else { ": " }),
+            );
+            assert_eq!(error_with(&format!(r#","{member}":{value}"#)), expected);
+        }
+        let required = |entries: usize| format!(r#","required_claims":{{"c":{}}}"#, list(entries));
+        assert_eq!(error_with(&format!(r#","token_types":{}"#, list(256))), "accepted");
+        assert_eq!(error_with(&format!(r#","token_types":{}"#, list(257))), "[0].token_types: must have at most 256 entries");
+        assert_eq!(error_with(&required(256)), "accepted");
+        assert_eq!(error_with(&required(257)), "[0].required_claims: claim 1: must have at most 256 allowed values");
+        let keys = |keys: usize| error(&format!("[{}]", issuer_json(&vec![Pair::p256().jwk("a", ""); keys], "")));
+        // They share an id, so none of them can be used: but they have been read.
+        assert_eq!(keys(MAX_KEYS), "[0].jwks.keys: has no kid that names one key");
+        assert_eq!(keys(MAX_KEYS + 1), format!("[0].jwks.keys: must have 1 to {MAX_KEYS} keys"));
+        assert_eq!(keys(0), format!("[0].jwks.keys: must have 1 to {MAX_KEYS} keys"));
+    }
+
+    #[test]
     fn no_two_issuers_share_an_id_or_a_name() {
         let issuer = |id: &str, issuer: &str| format!(r#"{{"id":"{id}","issuer":"{issuer}","audiences":["a"]}}"#);
         let two = |a: String, b: String| error(&format!("[{a},{b}]"));

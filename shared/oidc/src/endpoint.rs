@@ -90,6 +90,13 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_bounded() {
+        let url = |bytes: usize| format!("https://idp.example/{}", "x".repeat(bytes - "https://idp.example/".len()));
+        assert_eq!(check(&url(2048)), Ok(()));
+        assert_eq!(check(&url(2049)), Err("must have at most 2048 bytes"));
+    }
+
+    #[test]
     fn nothing_else() {
         for url in [
             "",

@@ -69,26 +69,41 @@ pub enum FetchError {
     BadUrl,
 }
 
-impl FetchError {
-    /// The error as it is written in audit records: static, so that nothing a server sent can get there.
-    pub const fn as_str(self) -> &'static str {
-        match self {
+/// Nothing that a server sent but its status. What audit records have instead is [`crate::refusal::KeyFailure::as_str`].
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Tls => "tls",
-            Self::Status(_) => "status",
+            Self::Status(status) => return write!(f, "status {status}"),
             Self::Redirect => "redirect",
             Self::TooLarge => "too-large",
             Self::Body => "body",
             Self::BadUrl => "bad-url",
-        }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Status(status) = self { write!(f, "status {status}") } else { f.write_str(self.as_str()) }
+        })
     }
 }
 
 impl std::error::Error for FetchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_shown_in_a_word_or_two() {
+        let shown = [
+            FetchError::Timeout,
+            FetchError::Connect,
+            FetchError::Tls,
+            FetchError::Status(503),
+            FetchError::Redirect,
+            FetchError::TooLarge,
+            FetchError::Body,
+            FetchError::BadUrl,
+        ]
+        .map(|error| error.to_string());
+        assert_eq!(shown, ["timeout", "connect", "tls", "status 503", "redirect", "too-large", "body", "bad-url"]);
+    }
+}

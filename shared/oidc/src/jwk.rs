@@ -21,7 +21,10 @@ pub const MAX_RSA_BITS: usize = 8192;
 pub const MIN_RSA_EXPONENT: u64 = 65_537;
 
 /// The largest RSA public exponent: 33 bits, as aws-lc has it. A larger one only makes verification slow.
-pub const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;
+pub const MAX_RSA_EXPONENT: u64 = 0x1_ffff_ffff;
+
+/// The bytes of that exponent.
+const MAX_RSA_EXPONENT_BYTES: usize = 5;
 
 /// A public key that signatures are verified with, and the algorithms it is for.
 #[derive(Clone)]
@@ -136,10 +139,10 @@ fn read_rsa(jwk: &Object) -> Result<Read, KeyFault> {
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
         return Err(KeyFault::ModulusSize);
     }
-    if e.len() > 8 {
+    if e.len() > MAX_RSA_EXPONENT_BYTES {
         return Err(KeyFault::Exponent);
     }
-    let exponent = e.iter().fold(0, |value: u64, &byte| value << 8 | u64::from(byte));
+    let exponent = e.iter().fold(0, |value: u64, &byte| value * 256 + u64::from(byte));
     if !(MIN_RSA_EXPONENT..=MAX_RSA_EXPONENT).contains(&exponent) || exponent % 2 == 0 {
         return Err(KeyFault::Exponent);
     }
@@ -160,7 +163,7 @@ fn read_ec(jwk: &Object) -> Result<Read, KeyFault> {
     };
     let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
     // Coordinates have the full size of the curve (RFC 7518, section 6.2.1.2).
-    if x.len() != size || y.len() != size {
+    if [x.len(), y.len()] != [size; 2] {
         return Err(KeyFault::Point);
     }
     let point = [&[4], &x[..], &y[..]].concat();

@@ -215,7 +215,7 @@ impl State {
         let trusted = self.held.as_ref().is_some_and(|held| now.since(held.confirmed) < TRUST_FOR);
         let most = if trusted { RETRY_MAX } else { RETRY_MAX_WITHOUT_KEYS };
         let wait = RETRY_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(16)).min(most);
-        self.failures > 0 && self.last.is_some_and(|last| now.since(last.ended) < wait)
+        self.last.is_some_and(|last| now.since(last.ended) < wait)
     }
 
     fn is_cooling_down(&self, now: Moment) -> bool {

@@ -210,7 +210,11 @@ mod tests {
         use Algorithm::{ES256, ES384, EdDSA, PS256, RS256};
         assert_eq!(algorithms, [&[RS256, PS256][..], &[PS256], &[ES256], &[ES384], &[EdDSA]]);
         assert!(set.is_usable());
-        assert!(!format!("{set:?}").contains("\"n\""));
+        assert_eq!(
+            format!("{:?}", set.keys()[2]),
+            r#"VerifyingKey { key_id: "p256", algorithms: [ES256], .. }"#,
+            "an id and what it is for: enough for a log line"
+        );
     }
 
     #[test]
@@ -299,7 +303,10 @@ mod tests {
         {
             assert_eq!(rsa(&modulus(2048), e), Some(KeyFault::Exponent), "{e:?}");
         }
+        // The last 64 bits of it would do.
+        assert_eq!(rsa(&modulus(2048), &[1, 0, 0, 0, 0, 0, 1, 0, 1]), Some(KeyFault::Exponent));
         assert_eq!(rsa(&modulus(2048), &[1, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(rsa(&modulus(2048), &[1, 2, 3, 5]), None);
         for key in [
             r#"{"kid":"k","kty":"RSA","e":"AQAB"}"#,
             r#"{"kid":"k","kty":"RSA","n":"AQAB"}"#,

@@ -2,7 +2,6 @@
 //!
 //! The broker uses it for issuers with `jwks.source = url`; the refresher uses it for those with `jwks.source = table`.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::refusal::KeyFailure;
 pub const DISCOVERY_LIFE: Duration = Duration::from_secs(3600);
 
 /// Finds and fetches one issuer's key set.
+#[derive(Debug)]
 pub struct KeySetLocator {
     issuer: String,
     /// The configured address; none for discovery.
@@ -91,12 +91,6 @@ impl KeySetLocator {
         let url = read_discovery(&document, &self.issuer).ok_or(KeyFailure::Discovery)?;
         *self.discovered.lock().unwrap_or_else(PoisonError::into_inner) = Some((url.clone(), Moment::now(clock)));
         Ok(url)
-    }
-}
-
-impl fmt::Debug for KeySetLocator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySetLocator").field("issuer", &self.issuer).field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -236,20 +230,23 @@ mod tests {
         assert_eq!(world.asked(), [DISCOVERY]);
     }
 
-    /// A fetcher that keeps to no limit.
-    struct Careless;
+    /// A fetcher that keeps to no limit: every document has so many bytes.
+    struct Careless(usize);
 
     impl Fetch for Careless {
         async fn get(&self, _url: &str, _limits: Limits) -> Result<Vec<u8>, FetchError> {
-            Ok(vec![b' '; MAX_DOCUMENT_BYTES + 1])
+            Ok(vec![b' '; self.0])
         }
     }
 
     #[tokio::test]
     async fn a_document_that_is_too_large_is_not_read_whoever_fetched_it() {
         let (world, locator) = by_discovery();
-        let fetched = locator.fetch(&Careless, &world.clock, BUDGET).await;
+        let fetched = locator.fetch(&Careless(MAX_DOCUMENT_BYTES + 1), &world.clock, BUDGET).await;
         assert_eq!(fetched.err(), Some(KeyFailure::DiscoveryFetch(FetchError::TooLarge)));
+        // The largest is read, and found to be no such document.
+        let fetched = locator.fetch(&Careless(MAX_DOCUMENT_BYTES), &world.clock, BUDGET).await;
+        assert_eq!(fetched.err(), Some(KeyFailure::Discovery));
     }
 
     #[test]

@@ -164,9 +164,13 @@ mod tests {
         let published = refreshed[1].outcome.as_ref().unwrap();
         assert_eq!((published.source.as_str(), published.keys.skipped().len()), (OTHER_KEYS, 1));
         assert_eq!(refreshed[0].snapshot_age, Some(Duration::ZERO));
+        assert!(world.asked().iter().all(|asked| !asked.starts_with("table:")), "what was just written is not read again");
         // The document as it is, keys that are not used among it: the broker judges for itself.
         let snapshot = kept(&world, "b").await.unwrap();
         assert!(snapshot.jwks.contains("\"enc\""));
+        let shown = format!("{snapshot:?} {refresher:?}");
+        assert!(shown.contains(&format!("bytes: {}", snapshot.jwks.len())) && shown.contains("other.example"), "{shown}");
+        assert!(!shown.contains("enc"), "a document in a log line helps nobody");
         assert_eq!(snapshot.fetched_at, world.clock.now());
         assert_eq!(kept(&world, "c").await, None);
     }
@@ -208,10 +212,14 @@ mod tests {
         let (world, refresher) = scene();
         let later = key_set(&[Pair::p256().jwk("later", "")]);
         world.store("a", &later, Duration::ZERO);
+        world.answer(KEYS, Answer::Slow(Duration::from_secs(3), key_set(&[Pair::p256().jwk("one", "")])));
         // Held up for a minute between asking and keeping, in which another has kept a set.
         world.clock.set_back(Duration::from_secs(60));
-        assert_eq!(outcomes(&refresher.refresh(BUDGET).await)[0], "a: 1 keys, kept false");
+        let refreshed = refresher.refresh(BUDGET).await;
+        assert_eq!(outcomes(&refreshed)[0], "a: 1 keys, kept false");
         assert_eq!(kept(&world, "a").await.unwrap().jwks, later);
+        // The age is that of the set which is there, not of the one that was asked for three seconds ago.
+        assert_eq!(refreshed[0].snapshot_age, Some(Duration::ZERO));
     }
 
     #[tokio::test]

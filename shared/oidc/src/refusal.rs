@@ -268,4 +268,10 @@ mod tests {
             assert!(what.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
         }
     }
+
+    #[test]
+    fn failures_are_shown_as_they_are_written() {
+        assert_eq!(KeyFailure::NoUsableKey.to_string(), "keys.no-usable-key");
+        assert_eq!(KeyFailure::Fetch(FetchError::Tls).to_string(), "keys.fetch-tls");
+    }
 }

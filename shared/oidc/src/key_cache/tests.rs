@@ -147,6 +147,29 @@ async fn failures_are_retried_less_and_less_often() {
 }
 
 #[tokio::test]
+async fn the_moment_that_keys_expire_the_wait_for_new_ones_is_short() {
+    let (cache, source) = (KeyCache::new(URL_REFRESH_AFTER), Source::new());
+    find(&cache, &source, 0).await.unwrap();
+    source.clock.advance(URL_REFRESH_AFTER);
+    source.set(Mode::Fails);
+    for _ in URL_REFRESH_AFTER.as_secs()..TRUST_FOR.as_secs() {
+        assert_eq!(find(&cache, &source, 0).await, Ok(true));
+        source.clock.advance(SECOND);
+    }
+    // The last attempt was 29 seconds ago: for keys that are still trusted that would be too soon.
+    source.taken_loads();
+    assert!(find(&cache, &source, 0).await.is_err());
+    assert_eq!(source.taken_loads(), 1);
+}
+
+#[test]
+fn the_time_of_day_is_the_requests_own() {
+    let (earlier, clock) = (Moment { wall: 0, monotonic: 0 }, Moment { wall: 1000, monotonic: 1000 });
+    assert_eq!(clock.with_wall(Timestamp::from_unix_millis(5000)).since(earlier), Duration::from_secs(5));
+    assert_eq!(clock.with_wall(Timestamp::from_unix_millis(500)).since(earlier), Duration::from_secs(1), "the longer of the two");
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_costs_two_loads_a_minute_and_locks_nobody_out() {
     let (cache, source) = (KeyCache::new(URL_REFRESH_AFTER), Source::new());
     find(&cache, &source, 0).await.unwrap();

@@ -79,6 +79,7 @@ fn verdict(config: &Value, header: &Value, claims: &Value, now: i64) -> String {
 fn names() {
     for preset in Preset::ALL {
         assert_eq!(Preset::from_name(preset.as_str()), Some(preset));
+        assert_eq!(preset.to_string(), preset.as_str());
     }
     assert_eq!(Preset::from_name("Okta"), None);
 }
@@ -119,6 +120,7 @@ fn okta_access_tokens_of_a_custom_authorization_server() {
     let (okta, access) = (okta(), okta_access());
     assert_eq!(okta.verdict(&access), "00u1a2b3c4d5e6f7g8h9", "the user's id, not the login");
     assert_eq!(okta.verdict_with(&json!({ "typ": "at+jwt" }), &access), "00u1a2b3c4d5e6f7g8h9");
+    assert_eq!(okta.verdict_with(&json!({ "typ": "JWT" }), &access), "token.type");
     let renamed = changed(&access, &json!({ "sub": "ada.lovelace@bank.example" }));
     assert_eq!(okta.verdict(&renamed), okta.verdict(&access), "whoever is renamed stays the same");
     refuses_what_all_refuse(&okta, &access);
@@ -222,6 +224,7 @@ fn entra_is_one_tenant() {
         ("https://login.microsoftonline.com/{tenantid}/v2.0".into(), false),
         ("https://login.microsoftonline.com/bank.example/v2.0".into(), false),
         (format!("https://login.microsoftonline.com/{TENANT}x/v2.0"), false),
+        ("https://login.microsoftonline.com/abcdef/v2.0".into(), false),
         (format!("https://{TENANT}/v2.0"), false),
     ] {
         let result = parse_issuers(&json!([{ "id": "a", "preset": "entra", "issuer": issuer, "audiences": ["x"] }]).to_string());
@@ -432,6 +435,7 @@ fn keycloak_access_tokens_of_a_realm() {
     let (keycloak, access) = (keycloak(), keycloak_access());
     assert_eq!(keycloak.verdict(&access), "f7e6d5c4-b3a2-4190-8f7e-6d5c4b3a2910");
     assert_eq!(keycloak.verdict_with(&json!({ "typ": "at+jwt" }), &access), "f7e6d5c4-b3a2-4190-8f7e-6d5c4b3a2910");
+    assert_eq!(keycloak.verdict_with(&json!({ "typ": null }), &access), "token.type");
     refuses_what_all_refuse(&keycloak, &access);
     let verdict = |members: Value| keycloak.verdict(&changed(&access, &members));
     for audience in [json!("account"), json!(["account", "portal"]), Value::Null] {

@@ -246,7 +246,18 @@ fn token_types_are_compared_as_media_types() {
         assert_eq!(outcome(&standard, &token(typ)), "ok", "{typ}");
     }
     assert_eq!(outcome(&standard, &untyped), "ok");
-    for typ in ["", "application/", "logout+jwt", "JOSE", "dpop+jwt", "secevent+jwt", "JWT ", "application/application/jwt", "xat+jwt"] {
+    for typ in [
+        "",
+        "application/",
+        "logout+jwt",
+        "JOSE",
+        "dpop+jwt",
+        "secevent+jwt",
+        "JWT ",
+        "application/application/jwt",
+        "text/plainx/at+jwt",
+        "xat+jwt",
+    ] {
         assert_eq!(outcome(&standard, &token(typ)), "token.type", "{typ}");
     }
     let strict = plain_with(r#","token_types":["application/at+JWT"]"#);
