@@ -158,3 +158,32 @@ pub const RETRY_AFTER_NOT_READY: u32 = 15;
 /// Seconds that a caller is asked to wait when a dependency did not answer: long enough for a throttle to pass, short
 /// enough for a person to wait for.
 pub const RETRY_AFTER_UNAVAILABLE: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_reasons_are_shown_as_they_are_written() {
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(
+            codes,
+            [
+                "invalid-request",
+                "invalid-token",
+                "not-entitled",
+                "not-private",
+                "target-not-compliant",
+                "not-found",
+                "method-not-allowed",
+                "too-large",
+                "unsupported-media-type",
+                "target-not-ready",
+                "rate-limited",
+                "unavailable",
+                "internal",
+            ]
+        );
+        assert_eq!((Code::NotEntitled.to_string(), Reason("grant.none").to_string()), ("not-entitled".into(), "grant.none".into()));
+    }
+}

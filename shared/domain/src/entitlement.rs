@@ -440,9 +440,8 @@ pub fn list(record: &SubjectRecord, terms: &Terms, own_account: &str, now: Times
             enabled: grant.usable_at(now).is_ok() && reach(grant, terms, own_account).is_ok(),
         })
         .collect();
-    if !record.of_groups.is_empty() {
-        targets.sort_by(|one, other| one.name.cmp(&other.name));
-    }
+    // The subject's own come in this order from the table; their groups' belong among them.
+    targets.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(targets)
 }
 
@@ -648,6 +647,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_meant_is_told_whether_or_not_it_opens() {
+        let off = ("enabled", Value::Bool(false));
+        let record = SubjectRecord::new(None, vec![row("a", &[off]), row("b", &[("domain_id", Value::S("x".into()))])]);
+        let meant = |target: &str| {
+            let name = TargetName::new(target).unwrap();
+            meant(&record, Some(&name), NOW).map(|(grant, group)| (grant.name.to_string(), group.cloned()))
+        };
+        assert_eq!(meant("a"), Some(("a".to_owned(), None)));
+        assert_eq!((meant("b"), meant("c")), (None, None), "what is no grant cannot be shown");
+    }
+
+    #[test]
     fn without_a_name_the_default_opens_else_the_only_one() {
         let default = ("default", Value::Bool(true));
         let off = ("enabled", Value::Bool(false));
@@ -841,10 +852,14 @@ mod tests {
         let role = |arn: &str| RoleArn::new(arn).unwrap();
         let (configured_role, own_role) = ("arn:aws:iam::444455556666:role/default", "arn:aws:iam::777788889999:role/grant");
         let configured = Terms { role_arn: Some(role(configured_role)), external_id: Some(ExternalId::new("ours").unwrap()), ..terms() };
-        let said = |more: &[(&str, &str)]| {
+        let opened = |more: &[(&str, &str)]| {
             let more: Vec<_> = more.iter().map(|&(name, value)| (name, Value::S(value.to_owned()))).collect();
-            decide(vec![row("a", &more)], &Wish::default(), &configured).unwrap().external_id().map(ToString::to_string)
+            decide(vec![row("a", &more)], &Wish::default(), &configured).unwrap()
         };
+        let said = |more: &[(&str, &str)]| opened(more).external_id().map(ToString::to_string);
+        assert_eq!(opened(&[]).role(), Some(&role(configured_role)));
+        assert_eq!(opened(&[("role_arn", own_role)]).role(), Some(&role(own_role)));
+        assert_eq!(decide(vec![row("a", &[])], &Wish::default(), &terms()).unwrap().role(), None, "the function's own");
         assert_eq!(said(&[]).as_deref(), Some("ours"));
         assert_eq!(said(&[("external_id", "its-own")]).as_deref(), Some("its-own"));
         assert_eq!(said(&[("role_arn", configured_role)]).as_deref(), Some("ours"));
@@ -860,9 +875,11 @@ mod tests {
             row("c", &[("domain_id", Value::S("x".into()))]),
             row("d", &[("expires_at", number(1))]),
             ("no name".to_owned(), Item::new()),
+            row("0", &[("enabled", Value::Bool(false))]),
         ];
         let views = list(&SubjectRecord::new(None, rows), &terms(), OWN_ACCOUNT, NOW).unwrap();
         let seen: Vec<_> = views.iter().map(|v| (v.name.as_str(), v.region.as_str(), v.default, v.enabled)).collect();
-        assert_eq!(seen, [("a", "eu-central-1", false, false), ("b", "us-east-1", true, true), ("d", "eu-central-1", false, false)]);
+        assert_eq!(seen[0], ("0", "eu-central-1", false, false), "in the order of their names");
+        assert_eq!(seen[1..], [("a", "eu-central-1", false, false), ("b", "us-east-1", true, true), ("d", "eu-central-1", false, false)]);
     }
 }

@@ -499,17 +499,19 @@ mod tests {
 
     #[test]
     fn an_arn_says_where_the_target_is() {
-        let app = ("arn", text("arn:aws:sagemaker:eu-west-1:111122223333:mlflow-app/app-1"));
-        let of = |more: &[(&str, Value)]| of_kind("mlflow-app", &[std::slice::from_ref(&app), more].concat());
-        let grant = of(&[]).unwrap();
-        assert_eq!(grant.own_region().unwrap().as_str(), "eu-west-1");
-        assert_eq!(grant.own_account(), Some("111122223333"));
-        let role = |account: &str| ("role_arn", text(&format!("arn:aws:iam::{account}:role/x")));
-        assert!(of(&[("region", text("eu-west-1")), ("account_id", text("111122223333")), role("111122223333")]).is_ok());
-        assert_eq!(of(&[("region", text("eu-central-1"))]), Err("region".to_owned()));
-        assert_eq!(of(&[("account_id", text("444455556666"))]), Err("account_id".to_owned()));
-        assert_eq!(of(&[role("444455556666")]), Err("role_arn".to_owned()));
-        assert_eq!(of(&[("role_arn", text("arn:aws-cn:iam::111122223333:role/x"))]), Err("role_arn".to_owned()));
+        for (kind, resource) in [("mlflow-app", "mlflow-app/app-1"), ("partner-app", "partner-app/app-ABCDEFGHIJ12")] {
+            let arn = ("arn", text(&format!("arn:aws:sagemaker:eu-west-1:111122223333:{resource}")));
+            let of = |more: &[(&str, Value)]| of_kind(kind, &[std::slice::from_ref(&arn), more].concat());
+            let grant = of(&[]).unwrap();
+            assert_eq!(grant.own_region().unwrap().as_str(), "eu-west-1");
+            assert_eq!(grant.own_account(), Some("111122223333"));
+            let role = |account: &str| ("role_arn", text(&format!("arn:aws:iam::{account}:role/x")));
+            assert!(of(&[("region", text("eu-west-1")), ("account_id", text("111122223333")), role("111122223333")]).is_ok());
+            assert_eq!(of(&[("region", text("eu-central-1"))]), Err("region".to_owned()));
+            assert_eq!(of(&[("account_id", text("444455556666"))]), Err("account_id".to_owned()));
+            assert_eq!(of(&[role("444455556666")]), Err("role_arn".to_owned()));
+            assert_eq!(of(&[("role_arn", text("arn:aws-cn:iam::111122223333:role/x"))]), Err("role_arn".to_owned()));
+        }
     }
 
     #[test]
@@ -531,6 +533,39 @@ mod tests {
         assert_eq!(defective_attribute(&[plan(away, home), account.clone()]), "provision.execution_role_arn");
         assert_eq!(defective_attribute(&[plan(home, away), account]), "provision.role_arn");
         assert_eq!(defective_attribute(&[plan(china, home), ("region", text("eu-central-1"))]), "provision.execution_role_arn");
+    }
+
+    #[test]
+    fn the_names_of_all_attributes_are_those_that_are_read() {
+        let names = attribute_names();
+        assert_eq!((names[0], names[names.len() - 1]), ("kind", "ttl"));
+        let mut once = names.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), names.len());
+        let read = |name: &str| Kind::ALL.iter().any(|&kind| is_known(name, kind));
+        assert!(names.iter().all(|name| read(name)) && !names.contains(&"pk") && !names.contains(&"sk"));
+        for kind in Kind::ALL {
+            assert!(kind.attributes().iter().all(|name| names.contains(name)), "{kind}");
+        }
+        assert!(["region", "role_arn", "landings", "expires_at"].iter().all(|name| names.contains(name)));
+    }
+
+    #[test]
+    fn who_may_use_it_until_when_does_not_change_what_a_grant_opens() {
+        let plain = read(&studio(&[])).unwrap();
+        for more in [
+            ("enabled", Value::Bool(false)),
+            ("default", Value::Bool(true)),
+            ("not_before", Value::N("5".into())),
+            ("expires_at", Value::N("5".into())),
+        ] {
+            let other = read(&studio(std::slice::from_ref(&more))).unwrap();
+            assert!(plain.opens_as(&other) && other.opens_as(&plain), "{more:?}");
+        }
+        for more in [("url_seconds", Value::N("5".into())), ("domain_id", text("d-other")), ("region", text("eu-west-1"))] {
+            assert!(!plain.opens_as(&read(&studio(std::slice::from_ref(&more))).unwrap()), "{more:?}");
+        }
     }
 
     #[test]

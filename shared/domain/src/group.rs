@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn it_is_usable_as_any_grant_is() {
+        let of = |more: (&str, Value)| {
+            let mut item = item(&[("kind", "studio"), ("domain_id", "d-abc")]);
+            item.insert(more.0.to_owned(), more.1);
+            GroupGrant::from_item(TargetName::new("lab").unwrap(), &item).unwrap().usable_at(Timestamp::from_unix_seconds(100))
+        };
+        assert_eq!(of(("enabled", Value::Bool(true))), Ok(()));
+        assert_eq!(of(("enabled", Value::Bool(false))), Err(Reason("grant.disabled")));
+        assert_eq!(of(("expires_at", Value::N("100".into()))), Err(Reason("grant.expired")));
+    }
+
+    #[test]
     fn what_would_be_shared_by_everybody_is_malformed() {
         assert_eq!(read(&[("kind", "studio"), ("domain_id", "d-abc"), ("user_profile_name", "jane")]), Err("user_profile_name".into()));
         assert_eq!(read(&[("kind", "notebook"), ("notebook_instance_name", "nb")]), Err("kind".into()));

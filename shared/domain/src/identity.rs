@@ -210,8 +210,25 @@ mod tests {
             assert!(IssuerId::new(good).is_ok(), "{good}");
         }
         for bad in ["", "Okta", "a#b", "a b", "ä", "a_b", &"x".repeat(33)] {
-            assert!(IssuerId::new(bad).is_err(), "{bad}");
+            let error = IssuerId::new(bad).unwrap_err();
+            assert_eq!(error.to_string(), "an issuer id is 1 to 32 of a-z, 0-9 and -", "{bad}");
         }
+    }
+
+    #[test]
+    fn a_principal_is_what_its_token_says() {
+        let identity = Identity { issuer: IssuerId::new("okta").unwrap(), subject: Subject::new("jane").unwrap() };
+        #[expect(clippy::disallowed_methods, reason = "this is where it is made")]
+        let principal = |token_id: Option<&str>, groups: &[Group]| {
+            let expires_at = Timestamp::from_unix_seconds(5);
+            Principal::from_verified_claims(identity.clone(), "k1".into(), token_id.map(Into::into), expires_at, groups.to_vec())
+        };
+        let group = Group::new("risk").unwrap();
+        let full = principal(Some("t1"), std::slice::from_ref(&group));
+        assert_eq!((full.identity(), full.key_id(), full.token_id()), (&identity, "k1", Some("t1")));
+        assert_eq!((full.groups(), full.expires_at()), (&[group][..], Timestamp::from_unix_seconds(5)));
+        let bare = principal(None, &[]);
+        assert!(bare.token_id().is_none() && bare.groups().is_empty());
     }
 
     #[test]

@@ -31,6 +31,16 @@ fn every_kind_reads_what_it_writes() {
 }
 
 #[test]
+fn mlflow_apps_alone_have_hosts_besides_sagemakers_own() {
+    for (region, suffix) in [("eu-west-1", Some(".mlflow.sagemaker.eu-west-1.app.aws")), ("cn-north-1", None)] {
+        for &kind in Kind::ALL {
+            let expected: Vec<&str> = suffix.filter(|_| kind == Kind::MlflowApp).into_iter().collect();
+            assert_eq!(kind.host_suffixes(&Region::new(region).unwrap()), expected, "{kind} in {region}");
+        }
+    }
+}
+
+#[test]
 fn every_kind_has_its_arn_and_its_permissions() {
     let region = Region::new("eu-central-1").unwrap();
     let place = Place { region: &region, account_id: "111122223333" };
