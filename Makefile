@@ -3,11 +3,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit browser system build dev demo tools fuzz bench bench-verify budget advisories clean-tools
+.PHONY: help check fmt lint test unit browser system build dev demo tools fuzz bench bench-verify load mutants budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
 TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
+LAMBDA := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/lambda
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
 # Which fuzz target, and for how long.
@@ -54,10 +55,21 @@ tools: ## install the tools that the tests stand on, into target/tools
 fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
 
+mutants: ## does a test fail when the verifier or a grant rule is changed? What is new, and a sample; RECORD=1 writes it down, ALL=1 all of it
+	@tests/tools/install cargo-mutants >/dev/null
+	tests/mutants/run $(if $(ALL),--all) $(if $(RECORD),--record)
+
 bench: build ## what the broker costs, beside an empty handler and a Python broker: ten minutes; RECORD=1 writes docs/performance.md
 	@tests/tools/install python valgrind strace >/dev/null
 	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package empty-handler
 	tests/bench/run table $(if $(RECORD),--record)
+
+load: build ## many users at once, ten minutes; RECORD=1 writes table and plots of docs/reliability.md
+	@tests/tools/install rie >/dev/null
+	LATCHKEY_TOOLS="$(TOOLS)" LATCHKEY_BOOTSTRAP="$(LAMBDA)/broker/bootstrap" LATCHKEY_LOAD_RECORD="$(CURDIR)/target/load" \
+		cargo test --locked --package latchkey-tests --test load -- --include-ignored --nocapture --test-threads=1
+	@tests/tools/install plots >/dev/null
+	"$(TOOLS)/plots/bin/python" tests/bench/load target/load $(if $(RECORD),--record)
 
 budget: build ## the shipped functions against tests/bench/budget.json; RECORD=1 writes it anew
 	@tests/tools/install python valgrind strace >/dev/null

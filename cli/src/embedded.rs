@@ -87,7 +87,17 @@ pub struct Embedded {
     /// The decisions it has made.
     pub decisions: DecisionLog,
     address: SocketAddr,
-    server: JoinHandle<std::io::Result<()>>,
+    server: Server,
+}
+
+/// What serves the API. Dropped, it stops.
+#[derive(Debug)]
+struct Server(JoinHandle<std::io::Result<()>>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Embedded {
@@ -113,7 +123,7 @@ impl Embedded {
         live.prepare().await;
 
         let router = gateway::router(Arc::new(live.service), ACCOUNT.to_owned());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let server = Server(tokio::spawn(async move { axum::serve(listener, router).await }));
         Ok(Self { stack, decisions, address, server })
     }
 
@@ -123,9 +133,9 @@ impl Embedded {
     }
 
     /// Stops all of it, and returns once nothing is left running.
-    pub async fn shutdown(self) {
-        self.server.abort();
-        let _ = self.server.await;
+    pub async fn shutdown(mut self) {
+        self.server.0.abort();
+        let _ = (&mut self.server.0).await;
         self.stack.shutdown().await;
     }
 }

@@ -660,7 +660,7 @@ class Document(unittest.TestCase):
         self.assertLessEqual(named, parameters)
 
     def test_the_counts_are_right(self):
-        for path in ("docs/deploy.md", "README.md"):
+        for path in ("docs/deploy.md", "README.md", "docs/reliability.md"):
             text = " ".join(read(path).split())
             # Not by assertIn, which would print the whole document.
             self.assertTrue(f"{len(cases.CASES)} requests" in text, f"{path} does not say {len(cases.CASES)} requests")

@@ -66,12 +66,27 @@ impl Emulator {
     /// When the function returns anything but a JSON object.
     pub fn invoke(&self, event: &Value) -> Answer {
         let text = self.invoke_raw(event.to_string().as_bytes());
-        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")))
+        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}; written: {:#?}", self.output().lines())))
     }
 
     /// What the function and the emulator have written.
     pub fn output(&self) -> &Output {
         self.process.output()
+    }
+
+    /// The memory that the function's process has in use, in bytes: `VmRSS` of proc(5).
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn resident_bytes(&self) -> u64 {
+        let emulator = self.process.id();
+        let tasks = std::fs::read_dir(format!("/proc/{emulator}/task")).unwrap();
+        // Any of the emulator's threads may have started it.
+        let children = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap()).collect::<String>();
+        let function = children.split_whitespace().next().expect("the emulator runs a function");
+        let status = std::fs::read_to_string(format!("/proc/{function}/status")).unwrap();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB")).unwrap();
+        kilobytes.trim().parse::<u64>().unwrap() * 1024
     }
 
     /// The audit records so far.
