@@ -66,12 +66,28 @@ impl Emulator {
     /// When the function returns anything but a JSON object.
     pub fn invoke(&self, event: &Value) -> Answer {
         let text = self.invoke_raw(event.to_string().as_bytes());
-        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}")))
+        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.output().lines().join("\n"))))
     }
 
     /// What the function and the emulator have written.
     pub fn output(&self) -> &Output {
         self.process.output()
+    }
+
+    /// What the function holds of the machine's memory, in KiB.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn resident_kib(&self) -> u64 {
+        let emulator = self.process.id().to_string();
+        let statuses =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("status")).ok());
+        let field = |status: &str, name: &str| -> Option<String> {
+            status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(|value| value.trim().to_owned())
+        };
+        let function = statuses.filter(|status| field(status, "PPid").as_deref() == Some(emulator.as_str())).last();
+        let resident = field(&function.expect("the function is the emulator's child"), "VmRSS").unwrap();
+        resident.trim_end_matches("kB").trim().parse().unwrap()
     }
 
     /// The audit records so far.
