@@ -10,8 +10,8 @@ SHELL := bash
 TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
-# Which fuzz target, and for how long.
-TARGET ?= token
+# Which fuzz target, if not all of them one after the other, and for how long each.
+TARGET ?= $(basename $(notdir $(sort $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SECONDS ?= 60
 
 help: ## list what there is
@@ -51,8 +51,11 @@ demo: ## one launch and one refusal on this machine, step by step
 tools: ## install the tools that the tests stand on, into target/tools
 	tests/tools/install
 
-fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
-	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
+fuzz: ## every fuzz target for SECONDS, or TARGET=token and so on alone; fails where one finds something (wants `cargo install cargo-fuzz`)
+	found=; for target in $(TARGET); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing "$$target" \
+			"$$(mktemp -d)" "tests/fuzz/corpus/$$target" -- -max_total_time=$(SECONDS) -print_final_stats=1 || found="$$found $$target"; \
+	done; if [ -n "$$found" ]; then echo "these do not hold, or could not be run:$$found" >&2; exit 1; fi
 
 bench: build ## what the broker costs, beside an empty handler and a Python broker: ten minutes; RECORD=1 writes docs/performance.md
 	@tests/tools/install python valgrind strace >/dev/null
