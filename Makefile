@@ -11,8 +11,8 @@ TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
 LAMBDA := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/lambda
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
-# Which fuzz target, and for how long.
-TARGET ?= token
+# Which fuzz target, if not all of them one after the other, and for how long each.
+TARGET ?= $(basename $(notdir $(sort $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SECONDS ?= 60
 
 help: ## list what there is
@@ -52,8 +52,11 @@ demo: ## one launch and one refusal on this machine, step by step
 tools: ## install the tools that the tests stand on, into target/tools
 	tests/tools/install
 
-fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `cargo install cargo-fuzz`)
-	RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing $(TARGET) "$$(mktemp -d)" tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS)
+fuzz: ## every fuzz target for SECONDS, or TARGET=token and so on alone; fails where one finds something (wants `cargo install cargo-fuzz`)
+	found=; for target in $(TARGET); do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing "$$target" \
+			"$$(mktemp -d)" "tests/fuzz/corpus/$$target" -- -max_total_time=$(SECONDS) -print_final_stats=1 || found="$$found $$target"; \
+	done; if [ -n "$$found" ]; then echo "these do not hold, or could not be run:$$found" >&2; exit 1; fi
 
 mutants: ## does a test fail when the verifier or a grant rule is changed? What is new, and a sample; RECORD=1 writes it down, ALL=1 all of it
 	@tests/tools/install cargo-mutants >/dev/null

@@ -66,7 +66,7 @@ impl Emulator {
     /// When the function returns anything but a JSON object.
     pub fn invoke(&self, event: &Value) -> Answer {
         let text = self.invoke_raw(event.to_string().as_bytes());
-        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}; written: {:#?}", self.output().lines())))
+        Answer(serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}\n{}", self.output().lines().join("\n"))))
     }
 
     /// What the function and the emulator have written.

@@ -4,7 +4,9 @@
 //! structs, because the field that matters most, `requestContext.identity.vpceId`, is not in every published set.
 
 use std::fmt;
+use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// What the broker reads of a proxy event. Holds the caller's token, so it has no `Debug`.
@@ -26,6 +28,7 @@ pub struct ProxyEvent {
     /// Whether the body is base64 (RFC 4648).
     pub is_base64_encoded: Option<bool>,
     /// What API Gateway itself says of the request.
+    #[serde(deserialize_with = "object")]
     pub request_context: Option<RequestContext>,
 }
 
@@ -38,6 +41,7 @@ pub struct RequestContext {
     /// The account of the API, which is the function's own.
     pub account_id: Option<String>,
     /// Where the request came from.
+    #[serde(deserialize_with = "object")]
     pub identity: Option<Origin>,
 }
 
@@ -58,6 +62,9 @@ impl ProxyEvent {
     /// What is not a proxy event: no JSON object, a member of the wrong type, a member twice, no method or no path. The error
     /// says nothing of the event's content.
     pub fn parse(event: &[u8]) -> Result<Self, MalformedEvent> {
+        if event.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(MalformedEvent);
+        }
         let event: Self = serde_json::from_slice(event).map_err(|_| MalformedEvent)?;
         if event.http_method.is_none() || event.path.is_none() && event.resource.is_none() {
             return Err(MalformedEvent);
@@ -67,22 +74,47 @@ impl ProxyEvent {
 
     /// Every value of each header that the broker looks at.
     ///
-    /// A gateway that fills both maps says the same in both. Where the single map has a value that the other has not, both
-    /// count: which of two the gateway meant is not ours to guess.
+    /// A gateway that fills both maps says the same in both. Where the single map has a value that the other has not, or has
+    /// it more often, both count: which of two the gateway meant is not ours to guess.
     pub fn take_headers(&mut self) -> Headers {
         let single = self.headers.take().unwrap_or_default();
         let Some(mut all) = self.multi_value_headers.take() else { return single };
         for (all, single) in
             [(&mut all.authorization, single.authorization), (&mut all.content_type, single.content_type), (&mut all.accept, single.accept)]
         {
-            for value in single {
-                if !all.contains(&value) {
-                    all.push(value);
+            let listed = all.len();
+            for (index, value) in single.iter().enumerate() {
+                let count = |values: &[String]| values.iter().filter(|other| *other == value).count();
+                if count(&single[..index]) >= count(&all[..listed]) {
+                    all.push(value.clone());
                 }
             }
         }
         all
     }
+}
+
+/// Reads an object, or null. serde reads a structure from a list too, member by member; a list is not an object.
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct ObjectVisitor<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object or null")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Option<T>, M::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    deserializer.deserialize_any(ObjectVisitor(PhantomData))
 }
 
 /// An event that is not a proxy event.
@@ -235,6 +267,11 @@ mod tests {
         assert_eq!(parse(differ).ok().unwrap().take_headers().authorization.len(), 2);
         let cases = r#"{"httpMethod":"GET","path":"/","headers":{"Authorization":"Bearer a","authorization":"Bearer a"}}"#;
         assert_eq!(parse(cases).ok().unwrap().take_headers().authorization.len(), 2);
+        // The same where the gateway fills the other map, whether or not it says so there too.
+        for multi in ["{}", r#"{"authorization":["Bearer a"]}"#, r#"{"Authorization":["Bearer a"],"authorization":["Bearer a"]}"#] {
+            let both = cases.replacen('{', &format!(r#"{{"multiValueHeaders":{multi},"#), 1);
+            assert_eq!(parse(&both).ok().unwrap().take_headers().authorization.len(), 2, "{multi}");
+        }
     }
 
     #[test]
@@ -250,6 +287,9 @@ mod tests {
             r#"{"httpMethod":"GET","path":"/","headers":{"authorization":{}}}"#,
             r#"{"httpMethod":"GET","httpMethod":"POST","path":"/"}"#,
             r#"{"httpMethod":"GET","path":"/"} x"#,
+            r#"["/targets","/targets","GET",{},{},null,false,{}]"#,
+            r#"{"httpMethod":"GET","path":"/","requestContext":["id","123456789012",{"vpceId":"vpce-0a"}]}"#,
+            r#"{"httpMethod":"GET","path":"/","requestContext":{"identity":["vpce-0a"]}}"#,
         ] {
             assert!(parse(json).is_err(), "{json}");
         }

@@ -183,8 +183,46 @@ fn read_okp(jwk: &Object) -> Result<Read, KeyFault> {
     if x.len() != 32 {
         return Err(KeyFault::Point);
     }
-    // Any 32 bytes can be taken here: whether they are a point is found when a signature is verified.
+    // Under a point of small order anybody can sign: a signature says nothing of who made it.
+    if is_of_small_order(&x) {
+        return Err(KeyFault::Point);
+    }
+    // Any other 32 bytes can be taken here: whether they are a point is found when a signature is verified.
     Ok((&[Algorithm::EdDSA], Material::Other(DecodingKey::from_ed_der(&x))))
+}
+
+/// Whether these 32 bytes are one of the eight points of Ed25519 whose order divides the cofactor, in any encoding (RFC 8032,
+/// section 5.1.3, and those with a coordinate that is not reduced). The verification multiplies without the cofactor and does
+/// not look for them.
+fn is_of_small_order(x: &[u8]) -> bool {
+    /// The y coordinates, without the sign of x: 0, 1, the two of order eight, and -1, 0, 1 as p - 1, p, p + 1.
+    const Y: [[u8; 32]; 7] = [
+        [0; 32],
+        {
+            let mut one = [0; 32];
+            one[0] = 1;
+            one
+        },
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3,
+            0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c,
+            0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+    ];
+    const fn near_p(lowest: u8) -> [u8; 32] {
+        let mut bytes = [0xff; 32];
+        bytes[0] = lowest;
+        bytes[31] = 0x7f;
+        bytes
+    }
+    let Some((last, rest)) = x.split_last() else { return false };
+    Y.iter().any(|y| rest == &y[..31] && last & 0x7f == y[31])
 }
 
 fn text<'a>(jwk: &'a Object, name: &str) -> Result<Option<&'a str>, KeyFault> {
@@ -223,7 +261,7 @@ pub enum KeyFault {
     ModulusSize,
     /// The RSA exponent is even or not between [`MIN_RSA_EXPONENT`] and [`MAX_RSA_EXPONENT`].
     Exponent,
-    /// What it holds is no public key: a point off the curve, an even modulus, a coordinate of the wrong length.
+    /// What it holds is no public key: a point off the curve or of small order, an even modulus, a coordinate of the wrong length.
     Point,
 }
 

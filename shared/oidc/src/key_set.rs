@@ -175,6 +175,7 @@ pub enum KeySetError {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
     use proptest::prelude::*;
 
     use super::*;
@@ -332,8 +333,38 @@ mod tests {
         }
         let okp = |crv: &str, x: &[u8]| fault(&format!(r#"{{"kid":"k","kty":"OKP","crv":"{crv}","x":"{}"}}"#, b64(x)));
         assert_eq!(okp("Ed25519", &[1; 31]), Some(KeyFault::Point));
+        assert_eq!(okp("Ed25519", &[1; 32]), None);
         assert_eq!(okp("X25519", &[1; 32]), Some(KeyFault::Curve));
         assert_eq!(okp("Ed448", &[1; 57]), Some(KeyFault::Curve));
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_no_key_as_anybody_can_sign_under_it() {
+        let near_p = |lowest: u8| format!("{lowest:02x}{}7f", "ff".repeat(30));
+        // R = 0 and S = 0: a signature that nobody needs a secret for.
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let mut forged = 0;
+        for y in [
+            "00".repeat(32),
+            format!("01{}", "00".repeat(31)),
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05".to_owned(),
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a".to_owned(),
+            near_p(0xec),
+            near_p(0xed),
+            near_p(0xee),
+        ] {
+            for sign in [0, 0x80] {
+                let mut point: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&y[at..at + 2], 16).unwrap()).collect();
+                point[31] |= sign;
+                let key = UnparsedPublicKey::new(&ED25519, &point);
+                forged += u32::from((0..64_u8).any(|message| key.verify(&[message], &signature).is_ok()));
+                let x = b64(&point);
+                assert_eq!(fault(&format!(r#"{{"kid":"k","kty":"OKP","crv":"Ed25519","x":"{x}"}}"#)), Some(KeyFault::Point), "{y} {sign}");
+            }
+        }
+        // The other six are other encodings of these, which the verification refuses as it is.
+        assert_eq!(forged, 8, "each of the eight points takes it for one message in eight, or more");
     }
 
     #[test]
