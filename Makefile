@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit browser system build dev demo tools fuzz bench bench-verify budget advisories clean-tools
+.PHONY: help check fmt lint test unit browser system build sam reproducible dev demo tools fuzz bench bench-verify budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -15,7 +15,7 @@ TARGET ?= token
 SECONDS ?= 60
 
 help: ## list what there is
-	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 check: ## compile everything, tests included, without building it
 	cargo check --workspace --all-targets --locked
@@ -40,7 +40,15 @@ test: ## THE test command: lint, every test, the Lambda under its emulator
 
 build: ## the functions as they ship: target/lambda/broker/bootstrap, target/lambda/jwks-refresher/bootstrap
 	@tests/tools/install python >/dev/null
-	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package broker --package jwks-refresher $(LAMBDA_FLAGS)
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly cargo lambda build --release --locked --package broker --package jwks-refresher $(LAMBDA_FLAGS)
+
+sam: ## the same functions as `sam deploy` takes them, in .aws-sam/build: `sam build` (wants the SAM CLI)
+	@tests/tools/install python >/dev/null
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly sam build
+
+reproducible: ## build the functions of HEAD twice, in two folders and for two homes: the same bytes? (half an hour)
+	@tests/tools/install python >/dev/null
+	LATCHKEY_TOOLS="$(TOOLS)" LAMBDA_FLAGS="$(LAMBDA_FLAGS)" tests/tools/reproducible
 
 dev: ## the whole service on this machine, until Ctrl-C
 	cargo run --locked --package latchkey -- dev
@@ -56,7 +64,7 @@ fuzz: ## a fuzz target for SECONDS, TARGET=token and so on: tests/fuzz (wants `c
 
 bench: build ## what the broker costs, beside an empty handler and a Python broker: ten minutes; RECORD=1 writes docs/performance.md
 	@tests/tools/install python valgrind strace >/dev/null
-	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package empty-handler
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly cargo lambda build --release --locked --package empty-handler
 	tests/bench/run table $(if $(RECORD),--record)
 
 budget: build ## the shipped functions against tests/bench/budget.json; RECORD=1 writes it anew
