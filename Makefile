@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit browser system build sam reproducible dev demo tools fuzz bench bench-verify budget advisories clean-tools
+.PHONY: help check fmt lint test unit browser system build sam sbom reproducible dev demo tools fuzz bench bench-verify budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -45,6 +45,9 @@ build: ## the functions as they ship: target/lambda/broker/bootstrap, target/lam
 sam: ## the same functions as `sam deploy` takes them, in .aws-sam/build: `sam build` (wants the SAM CLI)
 	@tests/tools/install python >/dev/null
 	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly sam build
+
+sbom: build ## what each function is made of, as CycloneDX: target/lambda/broker/bootstrap.cdx.json, and the refresher's
+	deploy/sbom broker jwks-refresher
 
 reproducible: ## build the functions of HEAD twice, in two folders and for two homes: the same bytes? (half an hour)
 	@tests/tools/install python >/dev/null
