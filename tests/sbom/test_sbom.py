@@ -144,6 +144,16 @@ class Bill(unittest.TestCase):
             self.assertEqual(part["name"], "AWS-LC")
             self.assertRegex(part["version"], r"^\d+\.\d+\.\d+$")
 
+    def test_the_processor_is_the_binarys(self):
+        for machine, target in ((0x3E, "x86_64-unknown-linux-gnu"), (0xB7, "aarch64-unknown-linux-gnu")):
+            head = b"\x7fELF" + bytes(14) + bytes([machine, 0])
+            bom = sbom.document("broker", head)
+            self.assertEqual(bom["metadata"]["component"]["properties"][0]["value"], target)
+            crates = {crate for crate in named([bom["metadata"]["component"], *bom["components"]]) if crate[0] not in ("std", "ziglang")}
+            self.assertEqual(crates, tree("broker", target))
+        with self.assertRaises(SystemExit):
+            sbom.document("broker", b"#!/bin/sh\n")
+
     def test_it_is_the_same_again_and_says_nothing_of_this_machine(self):
         for function, bom in self.each():
             self.assertEqual(sbom.document(function, binary(function)), bom, "made of another commit?")
