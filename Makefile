@@ -10,6 +10,8 @@ SHELL := bash
 TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
+# The same for SAM: `make sam SAM_FLAGS='--parameter-overrides Architecture=arm64'`.
+SAM_FLAGS ?=
 # Which fuzz target, and for how long.
 TARGET ?= token
 SECONDS ?= 60
@@ -44,12 +46,12 @@ build: ## the functions as they ship: target/lambda/broker/bootstrap, target/lam
 
 sam: ## the same functions as `sam deploy` takes them, in .aws-sam/build: `sam build` (wants the SAM CLI)
 	@tests/tools/install python >/dev/null
-	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly sam build
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly sam build $(SAM_FLAGS)
 
 sbom: build ## what each function is made of, as CycloneDX: target/lambda/broker/bootstrap.cdx.json, and the refresher's
 	deploy/sbom broker jwks-refresher
 
-reproducible: ## build the functions of HEAD twice, in two folders and for two homes: the same bytes? (half an hour)
+reproducible: ## build the functions of HEAD twice, in two folders and for two homes: the same bytes? (a quarter of an hour)
 	@tests/tools/install python >/dev/null
 	LATCHKEY_TOOLS="$(TOOLS)" LAMBDA_FLAGS="$(LAMBDA_FLAGS)" tests/tools/reproducible
 
