@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt lint test unit browser system build dev demo tools fuzz bench bench-verify load mutants budget advisories clean-tools
+.PHONY: help check fmt lint test unit browser system build sam sbom reproducible dev demo tools fuzz bench bench-verify load mutants budget advisories clean-tools
 # cargo and the test command use all cores themselves.
 .NOTPARALLEL:
 
@@ -11,12 +11,14 @@ TOOLS := $(or $(LATCHKEY_TOOLS),$(CURDIR)/target/tools)
 LAMBDA := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/lambda
 # Flags for cargo lambda: `make build LAMBDA_FLAGS=--arm64`.
 LAMBDA_FLAGS ?=
+# The same for SAM: `make sam SAM_FLAGS='--parameter-overrides Architecture=arm64'`.
+SAM_FLAGS ?=
 # Which fuzz target, if not all of them one after the other, and for how long each.
 TARGET ?= $(basename $(notdir $(sort $(wildcard tests/fuzz/fuzz_targets/*.rs))))
 SECONDS ?= 60
 
 help: ## list what there is
-	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
 
 check: ## compile everything, tests included, without building it
 	cargo check --workspace --all-targets --locked
@@ -41,7 +43,18 @@ test: ## THE test command: lint, every test, the Lambda under its emulator
 
 build: ## the functions as they ship: target/lambda/broker/bootstrap, target/lambda/jwks-refresher/bootstrap
 	@tests/tools/install python >/dev/null
-	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package broker --package jwks-refresher $(LAMBDA_FLAGS)
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly cargo lambda build --release --locked --package broker --package jwks-refresher $(LAMBDA_FLAGS)
+
+sam: ## the same functions as `sam deploy` takes them, in .aws-sam/build: `sam build` (wants the SAM CLI)
+	@tests/tools/install python >/dev/null
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly sam build $(SAM_FLAGS)
+
+sbom: build ## what each function is made of, as CycloneDX: target/lambda/broker/bootstrap.cdx.json, and the refresher's
+	deploy/sbom broker jwks-refresher
+
+reproducible: ## build the functions of HEAD twice, in two folders and for two homes: the same bytes? (a quarter of an hour)
+	@tests/tools/install python >/dev/null
+	LATCHKEY_TOOLS="$(TOOLS)" LAMBDA_FLAGS="$(LAMBDA_FLAGS)" tests/tools/reproducible
 
 dev: ## the whole service on this machine, until Ctrl-C
 	cargo run --locked --package latchkey -- dev
@@ -64,7 +77,7 @@ mutants: ## does a test fail when the verifier or a grant rule is changed? What 
 
 bench: build ## what the broker costs, beside an empty handler and a Python broker: ten minutes; RECORD=1 writes docs/performance.md
 	@tests/tools/install python valgrind strace >/dev/null
-	PATH="$(TOOLS)/python/bin:$$PATH" cargo lambda build --release --locked --package empty-handler
+	LATCHKEY_TOOLS="$(TOOLS)" deploy/reproducibly cargo lambda build --release --locked --package empty-handler
 	tests/bench/run table $(if $(RECORD),--record)
 
 load: build ## many users at once, ten minutes; RECORD=1 writes table and plots of docs/reliability.md

@@ -101,9 +101,9 @@ def run(command, seconds=PATIENCE, given="", cwd=ROOT, **more):
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def sam(*arguments, **more):
-    """Runs a command of the SAM CLI."""
-    return run([TOOLS / "sam" / "bin" / "python", pathlib.Path(__file__).with_name("patient_sam.py"), *arguments], **more)
+def sam(*arguments, by=(), **more):
+    """Runs a command of the SAM CLI; by another command, if one is named."""
+    return run([*by, TOOLS / "sam" / "bin" / "python", pathlib.Path(__file__).with_name("patient_sam.py"), *arguments], **more)
 
 
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
@@ -241,7 +241,9 @@ def built():
     # Before SAM: its build writes to the same place.
     digests = {function: sha256(TARGET / "lambda" / binary / "bootstrap") for function, binary in FUNCTIONS.items()}
     folder = scratch() / "build"
-    said = sam("build", "--template", TEMPLATE, "--build-dir", folder, *PARAMETERS, seconds=BUILD)
+    # As `make sam` does.
+    by = [ROOT / "deploy" / "reproducibly"]
+    said = sam("build", "--template", TEMPLATE, "--build-dir", folder, *PARAMETERS, by=by, seconds=BUILD, LATCHKEY_TOOLS=str(TOOLS))
     if said.returncode != 0:
         raise AssertionError(f"sam build failed:\n{said.stderr[-4000:]}")
     return digests, folder

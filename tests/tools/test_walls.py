@@ -1,7 +1,9 @@
 """The checks of the dependency tree must be able to fail, and the release profile must say what cargo-lambda would change."""
 
 import pathlib
+import re
 import subprocess
+import tempfile
 import tomllib
 import unittest
 
@@ -19,6 +21,19 @@ class Walls(unittest.TestCase):
     def test_a_package_that_is_not_there_is_no_success(self):
         result = subprocess.run([ROOT / "tests/tools/check_broker_tree", "no-such-package"], capture_output=True, text=True)
         self.assertNotEqual(result.returncode, 0)
+
+    def test_a_crate_more_than_the_document_states_is_found(self):
+        stated = (ROOT / "docs/reliability.md").read_text()
+        [row] = re.findall(r"^\| `broker` \| \d+ \|.*$", stated, re.MULTILINE)
+        crates, others = row.split(" | ")[1], row.split(" | ")[4]
+        fewer = row.replace(f" {crates} ", f" {int(crates) - 1} ").replace(f" {others} ", f" {int(others) - 1} ")
+        for text, said in ((stated.replace(row, fewer), row), (stated.replace(row, ""), "does not state how many crates")):
+            with tempfile.NamedTemporaryFile("w") as file:
+                file.write(text)
+                file.flush()
+                result = subprocess.run([ROOT / "tests/tools/check_broker_tree", "--stated", file.name, "broker"], capture_output=True, text=True)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(said, result.stdout)
 
 
 class ReleaseProfile(unittest.TestCase):
