@@ -65,9 +65,11 @@ demo: ## one launch and one refusal on this machine, step by step
 tools: ## install the tools that the tests stand on, into target/tools
 	tests/tools/install
 
+# In a folder of its own: what a build depends on differs with RUSTC_BOOTSTRAP, and all else would be compiled again after it.
 fuzz: ## every fuzz target for SECONDS, or TARGET=token and so on alone; fails where one finds something (wants `cargo install cargo-fuzz`)
 	found=; for target in $(TARGET); do \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --dev --sanitizer none --features fuzzing "$$target" \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --target-dir "$${CARGO_TARGET_DIR:-target}/fuzz" \
+			--dev --sanitizer none --features fuzzing "$$target" \
 			"$$(mktemp -d)" "tests/fuzz/corpus/$$target" -- -max_total_time=$(SECONDS) -print_final_stats=1 || found="$$found $$target"; \
 	done; if [ -n "$$found" ]; then echo "these do not hold, or could not be run:$$found" >&2; exit 1; fi
 
