@@ -304,12 +304,19 @@ fn what_counts_is_shown_and_not_counted() {
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const ISSUING: &str = "arn:aws:iam::111122223333:role/issuing";
 
+/// Grants by their targets' names.
+type Grants = Vec<(&'static str, Vec<(&'static str, Attribute)>)>;
+
 /// A broker and whatever surrounds it, before anybody asks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Situation {
     variables: Vec<(&'static str, String)>,
     standing: Option<&'static str>,
-    grants: Vec<(&'static str, Vec<(&'static str, Attribute)>)>,
+    /// The user's own profile, for the grants of groups.
+    profile: Option<&'static str>,
+    grants: Grants,
+    /// The groups that the token names, each with its grants; one without any has no row.
+    groups: Vec<(&'static str, Grants)>,
     used: u32,
     is_claimed: bool,
     /// What the authenticator makes of the token; none for one that is good.
@@ -342,18 +349,27 @@ impl Situation {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (table, tokens, clock) = (MemoryTable::default(), KnownTokens::default(), ManualClock::at(NOW));
-            if let Some(status) = self.standing {
-                table.put("SUBJECT#okta#jane", "SUBJECT", Item::from([("status".to_owned(), Attribute::S(status.to_owned()))]));
+            let subject = [("status", self.standing), ("user_profile_name", self.profile)];
+            let subject: Item = subject.iter().filter_map(|(name, value)| Some(((*name).to_owned(), text((*value)?)))).collect();
+            if !subject.is_empty() {
+                table.put("SUBJECT#okta#jane", "SUBJECT", subject);
             }
+            let row = |attributes: &[(&str, Attribute)]| -> Item {
+                attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+            };
             for (name, attributes) in &self.grants {
-                let item = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-                table.put("SUBJECT#okta#jane", &format!("TARGET#{name}"), item);
+                table.put("SUBJECT#okta#jane", &format!("TARGET#{name}"), row(attributes));
             }
+            for (group, grants) in self.groups.iter().filter(|(_, grants)| !grants.is_empty()) {
+                let targets = grants.iter().map(|(name, attributes)| ((*name).to_owned(), Attribute::M(row(attributes)))).collect();
+                table.put(&format!("GROUP#okta#{group}"), "GROUP", Item::from([("targets".to_owned(), Attribute::M(targets))]));
+            }
+            let groups: Vec<&str> = self.groups.iter().map(|(group, _)| *group).collect();
             let issuer = IssuerId::new("okta").unwrap();
             tokens.insert(
                 "token",
                 match self.refusal {
-                    None => Ok(fakes::principal("okta", "jane", Some("token-1"), NOW.plus_seconds(300)).unwrap()),
+                    None => Ok(fakes::member("okta", "jane", Some("token-1"), &groups, NOW.plus_seconds(300)).unwrap()),
                     Some(refusal) => Err(AuthenticationError::Refused { reason: refusal.into(), issuer: Some(issuer.clone()) }),
                 },
             );
@@ -428,6 +444,15 @@ fn attributes() -> impl Strategy<Value = Vec<(&'static str, Attribute)>> {
     (target, prop::collection::vec(further, 0..2)).prop_map(|(target, further)| target.into_iter().chain(further).collect())
 }
 
+/// A group's grants: as anybody's, mostly without a profile, as a group's have none.
+fn of_a_group() -> impl Strategy<Value = Grants> {
+    let one = (attributes(), prop::bool::weighted(0.9)).prop_map(|(mut attributes, is_legal)| {
+        attributes.retain(|(name, _)| !is_legal || *name != "user_profile_name");
+        attributes
+    });
+    prop::collection::btree_map(prop::sample::select(&["a", "b", "c"][..]), one, 0..3).prop_map(|grants| grants.into_iter().collect())
+}
+
 fn variables() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let maybe = |name: &'static str, values: &'static [&'static str]| {
         prop::option::of(prop::sample::select(values)).prop_map(move |value| value.map(|value| (name, value.to_owned())))
@@ -472,16 +497,20 @@ fn situations() -> impl Strategy<Value = Situation> {
     (
         variables(),
         prop_oneof![24 => Just(None), 8 => Just(Some("active")), 1 => Just(Some("suspended")), 1 => Just(Some("retired"))],
-        prop::collection::btree_map(prop::sample::select(&["a", "b", "c"][..]), attributes(), 1..3),
+        prop_oneof![6 => Just(Some("jane")), 2 => Just(None), 1 => Just(Some("no profile's name"))],
+        prop::collection::btree_map(prop::sample::select(&["a", "b", "c"][..]), attributes(), 0..3),
+        prop::collection::btree_map(prop::sample::select(&["risk", "traders"][..]), of_a_group(), 0..3),
         0u32..3,
         prop::bool::weighted(0.2),
         prop::option::weighted(0.1, prop::sample::select(&TokenRefusal::ALL[..])),
         events_of_all_sorts(),
     )
-        .prop_map(|(variables, standing, grants, used, is_claimed, refusal, event)| Situation {
+        .prop_map(|(variables, standing, profile, grants, groups, used, is_claimed, refusal, event)| Situation {
             variables,
             standing,
+            profile,
             grants: grants.into_iter().collect(),
+            groups: groups.into_iter().collect(),
             used,
             is_claimed,
             refusal,
@@ -529,15 +558,7 @@ fn an_endpoint_of_another_region_is_told_and_nothing_is_called() {
         let table = MemoryTable::default();
         let grant = [("kind", "studio"), ("domain_id", "d-abc"), ("user_profile_name", "jane"), ("role_arn", ISSUING), ("region", region)];
         table.put("SUBJECT#okta#jane", "TARGET#a", grant.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect());
-        let nobody = Situation {
-            variables: Vec::new(),
-            standing: None,
-            grants: Vec::new(),
-            used: 0,
-            is_claimed: false,
-            refusal: None,
-            event: String::new(),
-        };
+        let nobody = Situation::default();
         let caller = Caller::<KnownTokens>::Named(identity.clone(), Vec::new());
         let explainer = Explainer::new(Asked::Subject, nobody.config(), &clients, caller, table, ManualClock::at(NOW));
         let event = json!({"path": "/presigned-urls", "httpMethod": "POST", "headers": {"Authorization": "Bearer none"}}).to_string();
@@ -560,7 +581,7 @@ proptest! {
     #[test]
     fn an_explanation_is_what_the_broker_decides(situation in situations()) {
         let Outcomes { status, retry_after, record, explanation, requests } = situation.run();
-        prop_assert!(requests.iter().all(|request| ["read", "used", "is_claimed"].contains(request)), "{:?}", requests);
+        prop_assert!(requests.iter().all(|request| ["read", "read-groups", "used", "is_claimed"].contains(request)), "{:?}", requests);
         let Ok(explanation) = explanation else {
             // It hangs on the account only where nobody says one.
             prop_assert!(situation.event.contains(r#""accountId":null"#));
@@ -589,7 +610,9 @@ proptest! {
         // What is shown of a grant is shown of the one that is meant, and its terms of what opens.
         prop_assert_eq!(explanation.grant.as_ref().is_some_and(|grant| grant.terms.is_some()), record.url_seconds.is_some());
         if let Some(grant) = &explanation.grant {
-            let meant = situation.grants.iter().find(|(name, _)| *name == grant.target);
+            let whose = situation.groups.iter().find(|(group, _)| Some(*group) == grant.group.as_deref()).map(|(_, grants)| grants);
+            prop_assert_eq!(whose.is_some(), grant.group.is_some());
+            let meant = whose.unwrap_or(&situation.grants).iter().find(|(name, _)| *name == grant.target);
             prop_assert!(meant.is_some_and(|(_, attributes)| attributes[0] == ("kind", grant.attributes["kind"].clone())));
         }
         // Who is refused is shown no call; who is not, the one that makes the URL, as the last.
@@ -614,12 +637,9 @@ proptest! {
                 variable("LATCHKEY_RATE_LIMIT", "2/60"),
                 variable("LATCHKEY_REPLAY", "jti"),
             ],
-            standing: None,
             grants: vec![("a", grant)],
-            used: 0,
-            is_claimed: false,
-            refusal: None,
             event: event.to_string(),
+            ..Situation::default()
         };
         prop_assert_eq!(situation.run().explanation.unwrap().decision, Decision::Allow, "without a fault it opens");
         for (_, fault) in &faults {

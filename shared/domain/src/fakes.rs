@@ -102,10 +102,16 @@ pub fn principal(
 /// # Errors
 /// An issuer id, a subject or a group that is not one.
 #[expect(clippy::disallowed_methods, reason = "a fake verifies nothing")]
-pub fn member(issuer: &str, subject: &str, groups: &[&str], expires_at: Timestamp) -> Result<Principal, crate::identity::InvalidIdentity> {
+pub fn member(
+    issuer: &str,
+    subject: &str,
+    token_id: Option<&str>,
+    groups: &[&str],
+    expires_at: Timestamp,
+) -> Result<Principal, crate::identity::InvalidIdentity> {
     let identity = Identity { issuer: IssuerId::new(issuer)?, subject: Subject::new(subject)? };
     let groups = groups.iter().map(|group| Group::new(*group)).collect::<Result<_, _>>()?;
-    Ok(Principal::from_verified_claims(identity, "key-1".to_owned(), None, expires_at, groups))
+    Ok(Principal::from_verified_claims(identity, "key-1".to_owned(), token_id.map(ToOwned::to_owned), expires_at, groups))
 }
 
 /// A table in memory. Clones share it.

@@ -360,7 +360,14 @@ mod tests {
                 let key = UnparsedPublicKey::new(&ED25519, &point);
                 forged += u32::from((0..64_u8).any(|message| key.verify(&[message], &signature).is_ok()));
                 let x = b64(&point);
-                assert_eq!(fault(&format!(r#"{{"kid":"k","kty":"OKP","crv":"Ed25519","x":"{x}"}}"#)), Some(KeyFault::Point), "{y} {sign}");
+                let fault = |x: &str| fault(&format!(r#"{{"kid":"k","kty":"OKP","crv":"Ed25519","x":"{x}"}}"#));
+                assert_eq!(fault(&x), Some(KeyFault::Point), "{y} {sign}");
+                // Its neighbours, the same but for one bit, are not meant.
+                for (byte, bit) in [(0, 0x40), (30, 1), (31, 1)] {
+                    let mut neighbour = point.clone();
+                    neighbour[byte] ^= bit;
+                    assert_eq!(fault(&b64(&neighbour)), None, "{y} {sign} {byte}");
+                }
             }
         }
         // The other six are other encodings of these, which the verification refuses as it is.

@@ -43,7 +43,7 @@ fn profiles(more: &[(&str, Value)]) -> Item {
 
 fn decide(record: &SubjectRecord, target: Option<&str>) -> Result<Entitlement, Denial> {
     let wish = Wish { target: target.map(|name| TargetName::new(name).unwrap()), landing: None };
-    let principal = fakes::member("okta", "jane", &["risk", "traders"], NOW.plus_seconds(300)).unwrap();
+    let principal = fakes::member("okta", "jane", None, &["risk", "traders"], NOW.plus_seconds(300)).unwrap();
     entitle(principal, record, &wish, &Terms::in_region(Region::new("eu-central-1").unwrap()), OWN_ACCOUNT, NOW)
 }
 
