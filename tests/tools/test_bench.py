@@ -50,18 +50,5 @@ class Budget(unittest.TestCase):
         self.assertEqual(len(recorded["instructions"]), 4)
 
 
-class Document(unittest.TestCase):
-    def test_a_table_is_put_in_its_place(self):
-        text = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter\n"
-        self.assertEqual(run.put(text, "a", ["new"]), "before\n<!-- a: begin -->\nnew\n<!-- a: end -->\nafter\n")
-        with self.assertRaises(SystemExit):
-            run.put(text, "b", ["new"])
-
-    def test_the_document_has_every_place(self):
-        text = run.DOCUMENT.read_text()
-        for name in ("machine", "targets", "time", "growth"):
-            self.assertIn(f"<!-- {name}: begin -->\n", text)
-
-
 if __name__ == "__main__":
     unittest.main()
