@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 /// Where the long runs' figures go; none in an ordinary run, which is a short one.
+#[expect(clippy::disallowed_methods, reason = "whoever records says where to")]
 pub(crate) fn folder() -> Option<PathBuf> {
     std::env::var_os("LATCHKEY_LOAD_RECORD").map(PathBuf::from)
 }
