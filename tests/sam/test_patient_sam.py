@@ -1,0 +1,43 @@
+"""That the end of a function's log is seen in whatever pieces it comes: `sam local invoke` would wait for it in vain."""
+
+import io
+import unittest
+
+import patient_sam
+from samcli.local.docker.container import Container
+
+RECORD = b'{"event":"latchkey.decision"}\n'
+END = b"END RequestId: 1\n"
+REPORT = b"REPORT RequestId: 1\tInit Duration: 0.1 ms\tDuration: 20.00 ms\tBilled Duration: 20 ms\tMemory Size: 128 MB\tMax Memory Used: 128 MB\t\n"
+
+
+class Log(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        patient_sam.make_patient()
+
+    def is_there(self, *pieces):
+        event, out = Container._create_threading_event(), io.BytesIO()
+        Container._write_container_output([(piece, None) for piece in pieces], stdout=out, event=event)
+        self.assertEqual(out.getvalue(), b"".join(pieces))
+        return event.is_set()
+
+    def test_however_it_comes(self):
+        whole = RECORD + END + REPORT
+        for pieces in [(RECORD, END, REPORT), (RECORD, END + REPORT), (whole,), (whole[:-60], whole[-60:]), (RECORD * 5 + END + REPORT,)]:
+            self.assertTrue(self.is_there(*pieces), pieces)
+
+    def test_not_before(self):
+        self.assertFalse(self.is_there(RECORD, END))
+        self.assertFalse(self.is_there(RECORD + END + REPORT[:-40]))
+
+    def test_each_invocation_has_its_own(self):
+        event = Container._create_threading_event()
+        Container._write_container_output([(RECORD + END + REPORT, None)], stdout=io.BytesIO(), event=event)
+        event.clear()
+        Container._write_container_output([(RECORD, None)], stdout=io.BytesIO(), event=event)
+        self.assertFalse(event.is_set())
+
+
+if __name__ == "__main__":
+    unittest.main()
