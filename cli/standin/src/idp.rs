@@ -18,7 +18,7 @@ use http::{Method, header};
 use latchkey_domain::clock::Clock;
 use serde_json::{Value, json};
 
-pub use self::keys::Algorithm;
+pub use self::keys::{Algorithm, rsa_public_key};
 pub use self::mint::{Kid, MintOptions};
 
 use self::authorize::{Code, Transaction};

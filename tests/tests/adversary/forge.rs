@@ -9,6 +9,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use latchkey_domain::clock::{Clock as _, SystemClock};
+use latchkey_standin::idp::rsa_public_key;
 use serde_json::{Value, json};
 
 /// The issuer under whose id the made-up bank's users have their grants.
@@ -90,7 +91,7 @@ impl Pair {
     pub fn jwk(&self, kid: &str, more: &Value) -> Value {
         let mut jwk = match self {
             Self::Rsa(pair) => {
-                let (n, e) = rsa_components(pair.public_key().as_ref());
+                let (n, e) = rsa_public_key(pair.public_key().as_ref()).unwrap();
                 json!({"kty": "RSA", "n": b64(n), "e": b64(e)})
             }
             Self::Ec(pair, curve) => {
@@ -154,25 +155,6 @@ impl Pair {
         let signature = self.sign(algorithm, input.as_bytes());
         format!("{input}.{}", b64(signature))
     }
-}
-
-/// `n` and `e` of an `RSAPublicKey` (RFC 8017, appendix A.1.1).
-fn rsa_components(der: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    fn element(der: &[u8]) -> (&[u8], &[u8]) {
-        let (size, at) = match der[1] {
-            short @ 0..0x80 => (usize::from(short), 2),
-            long => {
-                let digits = usize::from(long & 0x7f);
-                (der[2..2 + digits].iter().fold(0, |size, &b| size << 8 | usize::from(b)), 2 + digits)
-            }
-        };
-        der[at..].split_at(size)
-    }
-    let (sequence, _) = element(der);
-    let (n, rest) = element(sequence);
-    let (e, _) = element(rest);
-    let trim = |bytes: &[u8]| bytes.iter().copied().skip_while(|b| *b == 0).collect();
-    (trim(n), trim(e))
 }
 
 pub fn hmac(algorithm: &str, secret: &[u8], message: &[u8]) -> Vec<u8> {

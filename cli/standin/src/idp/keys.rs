@@ -99,8 +99,8 @@ impl Key {
     }
 }
 
-/// Modulus and exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros.
-fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Modulus and exponent of an `RSAPublicKey` (RFC 8017, A.1.1), without leading zeros; none where it is none.
+pub fn rsa_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, rest) = element(der, 0x30)?;
     let (n, after) = element(sequence, 0x02)?;
     let (e, end) = element(after, 0x02)?;
