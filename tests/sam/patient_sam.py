@@ -1,4 +1,8 @@
-"""The SAM CLI, which waits for a function's log as long as it takes.
+"""The SAM CLI, which loses nothing of a function's log, and waits for it as long as it takes.
+
+It attaches to a container for what has been written and for what is yet to come. The engine gives it the one and then the other, and
+what is written in between is lost, or comes twice. That is a moment, but the moment of the first invocation. So the log is read from
+where the engine keeps it (`wait_for_logs`).
 
 `sam local invoke` gives the log of a container one second to arrive after the answer, and then ends without it
 (samcli/local/docker/container.py, `wait_for_result`). On a busy machine that is no time, and the record that a test looks for is in
@@ -51,6 +55,12 @@ def make_patient():
         if event:
             event.came(output_data)
 
+    def read_log(self, stdout=None, stderr=None, event=None):
+        if stdout or stderr:
+            log = self.docker_client.containers.get(self.id).logs(stream=True, follow=True)
+            self._write_container_output(((piece, None) for piece in log), stdout=stdout or stderr, event=event)
+
+    Container.wait_for_logs = read_log
     Container._create_threading_event = staticmethod(LogIsThere)
     Container._handle_data_writing = staticmethod(write)
 

@@ -101,9 +101,13 @@ def run(command, seconds=PATIENCE, given="", cwd=ROOT, **more):
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
+# The SAM CLI, as its own `sam` but for the log.
+SAM = [TOOLS / "sam" / "bin" / "python", pathlib.Path(__file__).with_name("patient_sam.py")]
+
+
 def sam(*arguments, by=(), **more):
     """Runs a command of the SAM CLI; by another command, if one is named."""
-    return run([*by, TOOLS / "sam" / "bin" / "python", pathlib.Path(__file__).with_name("patient_sam.py"), *arguments], **more)
+    return run([*by, *SAM, *arguments], **more)
 
 
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1

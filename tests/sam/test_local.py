@@ -170,7 +170,7 @@ class Api(Local):
         self.port = engine.free_port(FIRST_PORT)
         self.server = support.Server(
             [
-                support.TOOLS / "sam" / "bin" / "sam", "local", "start-api", "--port", str(self.port), "--warm-containers", "EAGER",
+                *support.SAM, "local", "start-api", "--port", str(self.port), "--warm-containers", "EAGER",
                 *OPTIONS, "--template", self.template,
             ],
             # SAM says of no request that it came through a VPC endpoint.

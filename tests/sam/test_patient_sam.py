@@ -1,8 +1,13 @@
-"""That the end of a function's log is seen in whatever pieces it comes: `sam local invoke` would wait for it in vain."""
+"""That all of a function's log is read, once, and its end seen in whatever pieces it comes: `sam local invoke` would wait in vain."""
 
+import contextlib
 import io
+import types
 import unittest
 
+import docker
+
+import engine
 import patient_sam
 from samcli.local.docker.container import Container
 
@@ -37,6 +42,25 @@ class Log(unittest.TestCase):
         event.clear()
         Container._write_container_output([(RECORD, None)], stdout=io.BytesIO(), event=event)
         self.assertFalse(event.is_set())
+
+    @unittest.skipIf(engine.why_not() is not None, engine.why_not())
+    def test_nothing_is_lost_while_it_is_being_written(self):
+        # SAM's own way loses lines, or has them twice, in one of these containers or two.
+        numbers, one = range(6000), engine.Engine()
+        try:
+            one.make_image()
+            with contextlib.closing(docker.DockerClient(base_url=one.host)) as client:
+                count = ["/bin/sh", "-c", f"i=0; while [ $i -lt {len(numbers)} ]; do echo $i; i=$((i+1)); done"]
+                for _ in range(6):
+                    container = client.containers.run(f"{engine.IMAGE}:al2023", count, detach=True)
+                    out = io.BytesIO()
+                    known = types.SimpleNamespace(
+                        docker_client=client, id=container.id, is_created=lambda: True, _write_container_output=Container._write_container_output
+                    )
+                    Container.wait_for_logs(known, stderr=out)
+                    self.assertEqual(out.getvalue().decode().split(), [str(number) for number in numbers])
+        finally:
+            one.stop()
 
 
 if __name__ == "__main__":
