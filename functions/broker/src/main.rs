@@ -20,6 +20,7 @@ use latchkey_aws::environment::Environment;
 use latchkey_domain::clock::{Clock, SystemClock};
 use latchkey_telemetry::audit::LineSink;
 use latchkey_telemetry::log::{self, InvocationFields, InvocationScope, JsonLines};
+use latchkey_telemetry::panics;
 use serde::de::IgnoredAny;
 
 /// What is kept back of the remaining time, so that an answer is on its way before the platform ends the invocation.
@@ -33,6 +34,7 @@ const GATEWAY_LIMIT: Duration = Duration::from_secs(29);
 
 #[expect(clippy::print_stderr, reason = "a start that fails says why in one line, before there is a log")]
 fn main() -> ExitCode {
+    panics::tell_only_where(io::stderr());
     let result =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run()));
     match result {

@@ -21,6 +21,7 @@ use latchkey_domain::clock::{Clock, SystemClock};
 use latchkey_oidc::refresh::Refresher;
 use latchkey_telemetry::keys;
 use latchkey_telemetry::log::{self, InvocationFields, InvocationScope, JsonLines};
+use latchkey_telemetry::panics;
 use latchkey_transport::Transport;
 use serde::de::IgnoredAny;
 
@@ -32,6 +33,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 #[expect(clippy::print_stderr, reason = "a start that fails says why in one line, before there is a log")]
 fn main() -> ExitCode {
+    panics::tell_only_where(io::stderr());
     let result =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into).and_then(|runtime| runtime.block_on(run()));
     match result {

@@ -115,7 +115,7 @@ where
         let decision = match select(std::pin::pin!(decided), std::pin::pin!(cutoff)).await {
             Either::Left((Ok(Outcome::Undecided(response)), _)) => return response,
             Either::Left((Ok(Outcome::Decided(decision)), _)) => decision,
-            // The default hook has already written where it happened to standard error; the payload may hold anything.
+            // Where it happened is on standard error already (`latchkey_telemetry::panics`); what it says may hold anything.
             Either::Left((Err(_), _)) => Err((Denial::new(Code::Internal, PANICKED), None)),
             Either::Right(((), _)) => Err((Denial::unavailable(OUT_OF_TIME), None)),
         };

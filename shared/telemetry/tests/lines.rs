@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod written;
+
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use latchkey_domain::audit::{Action, AuditRecord};
 use latchkey_domain::clock::Timestamp;
@@ -13,27 +14,9 @@ use latchkey_domain::ports::AuditSink as _;
 use latchkey_telemetry::audit::LineSink;
 use latchkey_telemetry::log::{InvocationFields, InvocationScope, JsonLines, LogLevel};
 use tracing_subscriber::layer::SubscriberExt as _;
+use written::Written;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn allowed() -> AuditRecord {
     let mut record = AuditRecord::new("request-1");
