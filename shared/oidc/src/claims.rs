@@ -4,9 +4,9 @@
 //!
 //! - Everything byte for byte: no trimming, no folding of case, no Unicode normalisation, no URL normalisation.
 //! - The audience claim is a string, or an array of nothing but strings, and one of them is one of the audiences.
-//! - A required claim is a string that is one of the allowed values, or an array in which one element is such a string.
-//!   `scope` and `scp` (RFC 8693, section 4.2) may also be one string of words parted by single spaces, of which one is
-//!   allowed. Numbers, booleans and objects match nothing: `"true"` and `true` are not the same.
+//! - A required claim is one of the allowed values, or an array in which one element is. `scope` and `scp` (RFC 8693, section 4.2)
+//!   may also be one string of words parted by single spaces, of which one is allowed. Values of different types are different:
+//!   `"true"` and `true` are not the same. `null`, objects, numbers with a fraction or an exponent and those beyond 64 bits match nothing.
 //! - The groups claim is a string, which is one group, or an array of nothing but strings. Of those, the groups count that begin
 //!   with the prefix, and each must be a legal one.
 
@@ -15,7 +15,7 @@ use std::fmt;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::identity::{Group, Identity, MAX_GROUPS, Subject};
 
-use crate::config::{GroupsClaim, IssuerConfig, RequiredClaim};
+use crate::config::{ClaimValue, GroupsClaim, IssuerConfig, RequiredClaim};
 use crate::json::{Object, Value};
 use crate::refusal::TokenRefusal;
 use crate::signature::SignedClaims;
@@ -84,6 +84,12 @@ impl VerifiedClaims {
         // Logout 1.0, section 2.4), and this claim. Whoever holds one does not hold the session.
         if claims.has("events") {
             return Err(TokenRefusal::SecurityEvent);
+        }
+        // A token that its issuer has bound to a key is worth nothing to a thief as long as nobody takes it without a proof of that
+        // key (RFC 9449, section 7.2; RFC 8705, section 3), and a private API Gateway passes none on. Whatever `cnf` says: a way of
+        // binding that is not known here is one that is not checked.
+        if claims.has("cnf") {
+            return Err(TokenRefusal::SenderConstrained);
         }
         let (issued_at, expires_at) = check_times(claims, issuer, now)?;
         check_audience(claims.get(&issuer.audience_claim), &issuer.audiences)?;
@@ -192,14 +198,12 @@ fn read_groups(claims: &Object, configured: &GroupsClaim) -> Result<Vec<Group>, 
 }
 
 fn check_required(claims: &Object, required: &RequiredClaim) -> Result<(), TokenRefusal> {
-    let is_allowed = |text: &str| required.values.iter().any(|allowed| allowed == text);
+    let is_allowed = |value: &Value| required.values.iter().any(|allowed| allowed.is(value));
+    let is_word = |word: &str| required.values.iter().any(|allowed| matches!(allowed, ClaimValue::Text(text) if text == word));
     let met = match claims.get(&required.name) {
-        Some(Value::Text(text)) => {
-            let words = matches!(required.name.as_str(), "scope" | "scp");
-            is_allowed(text) || (words && text.split(' ').any(is_allowed))
-        }
-        Some(Value::List(list)) => list.iter().filter_map(Value::as_text).any(is_allowed),
-        Some(_) => false,
+        Some(Value::List(list)) => list.iter().any(is_allowed),
+        Some(Value::Text(words)) if matches!(required.name.as_str(), "scope" | "scp") => words.split(' ').any(is_word) || is_word(words),
+        Some(value) => is_allowed(value),
         None if is_left_out(claims, &required.name) => return Err(TokenRefusal::ClaimOverage),
         None => false,
     };

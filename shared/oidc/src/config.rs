@@ -105,7 +105,46 @@ pub struct RequiredClaim {
     /// The claim's name: a member of the claims themselves, not of an object within.
     pub name: String,
     /// The allowed values, at least one. See [`crate::claims`] for how a claim is compared with them.
-    pub values: Vec<String>,
+    pub values: Vec<ClaimValue>,
+}
+
+/// A value that a claim can be required to have. Of another type is another value: `"true"`, `true` and `1` are three.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimValue {
+    /// A string, compared byte for byte.
+    Text(String),
+    /// A boolean, as `email_verified` is.
+    Bool(bool),
+    /// A whole number that fits 64 bits.
+    Integer(i64),
+}
+
+impl ClaimValue {
+    /// Reads an allowed value.
+    fn read(value: &Value) -> Result<Self, &'static str> {
+        match value {
+            Value::Text(_) => text(value).map(Self::Text),
+            Value::Bool(value) => Ok(Self::Bool(*value)),
+            Value::Integer(value) => Ok(Self::Integer(*value)),
+            Value::Null | Value::Float(_) | Value::List(_) | Value::Object(_) => Err("must be a string, a boolean or a whole number"),
+        }
+    }
+
+    /// Whether a claim, or an element of one, is this value.
+    pub(crate) fn is(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Text(allowed), Value::Text(text)) => allowed == text,
+            (Self::Bool(allowed), Value::Bool(value)) => allowed == value,
+            (Self::Integer(allowed), Value::Integer(value)) => allowed == value,
+            (Self::Text(_) | Self::Bool(_) | Self::Integer(_), _) => false,
+        }
+    }
+}
+
+impl From<&str> for ClaimValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
 }
 
 /// Where an issuer's keys come from.
@@ -377,10 +416,9 @@ fn read_required_claims(
         let values = match value {
             Value::List(list) if list.is_empty() => return Err(at("must have at least one allowed value")),
             Value::List(list) if list.len() > MAX_ENTRIES => return Err(at("must have at most 256 allowed values")),
-            Value::List(list) => list.iter().map(text).collect::<Result<Vec<_>, _>>().map_err(at)?,
-            Value::Text(_) => vec![text(value).map_err(at)?],
-            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Object(_) => {
-                return Err(at("must be a string or an array of strings"));
+            Value::List(list) => list.iter().map(ClaimValue::read).collect::<Result<Vec<_>, _>>().map_err(at)?,
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) | Value::Object(_) => {
+                vec![ClaimValue::read(value).map_err(at)?]
             }
         };
         match claims.iter_mut().find(|claim| claim.name == name) {
@@ -543,8 +581,8 @@ mod tests {
             (r#","token_types":["application/"]"#, "[0].token_types[0]: must be a media type"),
             (r#","required_claims":[]"#, "[0].required_claims: must be an object"),
             (r#","required_claims":{"a":"b","c":[]}"#, "[0].required_claims: claim 2: must have at least one allowed value"),
-            (r#","required_claims":{"a":true}"#, "[0].required_claims: claim 1: must be a string or an array of strings"),
-            (r#","required_claims":{"a":["b",1]}"#, "[0].required_claims: claim 1: must be a string"),
+            (r#","required_claims":{"a":null}"#, "[0].required_claims: claim 1: must be a string, a boolean or a whole number"),
+            (r#","required_claims":{"a":["b",1.5]}"#, "[0].required_claims: claim 1: must be a string, a boolean or a whole number"),
             (r#","required_claims":{"":"b"}"#, "[0].required_claims: claim 1: must not be empty"),
             (r#","jwks":"table""#, "[0].jwks: must be an object"),
             (r#","jwks":{}"#, "[0].jwks.source: must be one of table, url, inline"),

@@ -62,6 +62,9 @@ pub enum TokenRefusal {
     TokenId,
     /// The claims have `events`: a logout token or another security event (RFC 8417), which proves no session.
     SecurityEvent,
+    /// The claims have `cnf` (RFC 7800): the token is its holder's only together with a key of theirs (DPoP, RFC 9449; mutual TLS,
+    /// RFC 8705), and what comes here proves no possession of one.
+    SenderConstrained,
     /// A required claim is missing, or has none of its allowed values.
     RequiredClaim,
     /// A required claim was left out by the issuer because it would have been too long (Entra's groups overage), so nothing
@@ -75,7 +78,7 @@ pub enum TokenRefusal {
 
 impl TokenRefusal {
     /// Every refusal, in the order in which the checks are made.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::TooLarge,
         Self::Malformed,
         Self::Header,
@@ -93,6 +96,7 @@ impl TokenRefusal {
         Self::KeyAlgorithm,
         Self::Signature,
         Self::SecurityEvent,
+        Self::SenderConstrained,
         Self::Time,
         Self::ExpiryMissing,
         Self::Expired,
@@ -137,6 +141,7 @@ impl TokenRefusal {
             Self::Subject => "token.subject",
             Self::TokenId => "token.token-id",
             Self::SecurityEvent => "token.security-event",
+            Self::SenderConstrained => "token.sender-constrained",
             Self::RequiredClaim => "token.required-claim",
             Self::ClaimOverage => "token.claim-overage",
             Self::Groups => "token.groups",

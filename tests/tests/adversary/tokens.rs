@@ -719,6 +719,9 @@ fn wrong_types(forge: &Forge) -> Vec<Forged> {
     for events in ["{\"http://schemas.openid.net/event/backchannel-logout\":{}}", "null", "[]"] {
         all.push(forged(format!("events: {events}"), forge.signed(good.clone().with("events", events).json()), "token.security-event"));
     }
+    for cnf in ["{\"jkt\":\"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I\"}", "{\"x5t#S256\":\"\"}", "null", "[]"] {
+        all.push(forged(format!("cnf: {cnf}"), forge.signed(good.clone().with("cnf", cnf).json()), "token.sender-constrained"));
+    }
     all
 }
 

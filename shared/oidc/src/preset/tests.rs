@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::algorithm::Algorithm;
+use crate::config::ClaimValue;
 use crate::config::parse_issuers;
 use crate::testing::{BUDGET, NOW, Pair, verifier};
 use crate::verifier::VerifyError;
@@ -470,11 +471,12 @@ fn what_is_written_out_goes_before_the_preset() {
         config(r#","audience_claim":"aud","subject_claim":"username","token_types":["JWT"],"required_claims":{"cognito:groups":"g"}"#);
     assert_eq!((changed.audience_claim.as_str(), changed.subject_claim.as_str()), ("aud", "username"));
     assert_eq!(changed.token_types, ["jwt"]);
-    let required: Vec<_> = changed.required_claims.iter().map(|r| (r.name.as_str(), r.values.join(","))).collect();
-    assert_eq!(required, [("token_use", "access".into()), ("cognito:groups", "g".into())], "a requirement is added, none is lost");
+    let required: Vec<_> = changed.required_claims.iter().map(|r| (r.name.as_str(), r.values.as_slice())).collect();
+    let asked: [(_, &[ClaimValue]); 2] = [("token_use", &["access".into()]), ("cognito:groups", &["g".into()])];
+    assert_eq!(required, asked, "a requirement is added, none is lost");
     let replaced = config(r#","required_claims":{"token_use":["id"]}"#);
     assert_eq!(replaced.required_claims.len(), 1);
-    assert_eq!(replaced.required_claims[0].values, ["id"]);
+    assert_eq!(replaced.required_claims[0].values, ["id".into()]);
 }
 
 #[test]

@@ -644,6 +644,18 @@ fn a_logout_token_proves_no_session() {
     }
 }
 
+#[test]
+fn a_token_that_is_bound_to_a_key_is_no_bearer_token() {
+    for cnf in [
+        r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#,
+        r#"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}"#,
+        "{}",
+        "null",
+    ] {
+        assert_eq!(outcome(&plain(), &Claims::good().with("cnf", cnf).signed()), "token.sender-constrained");
+    }
+}
+
 /// The groups of a good token with this claim, or the reason for which it is refused.
 fn groups_of(verifier: &TestVerifier, claim: Option<&str>) -> Result<Vec<String>, &'static str> {
     let token = claim.map_or_else(Claims::good, |claim| Claims::good().with("grp", claim)).signed();
@@ -705,7 +717,7 @@ async fn the_principal_is_in_its_groups() {
 }
 
 #[test]
-fn required_claims_are_strings_or_lists_of_them() {
+fn required_claims_are_values_or_lists_of_them() {
     let verifier = plain_with(r#","required_claims":{"groups":["a","b"],"acr":"2"}"#);
     let with = |groups: &str, acr: &str| outcome(&verifier, &Claims::good().with("groups", groups).with("acr", acr).signed());
     for groups in ["\"a\"", "[\"b\"]", "[\"x\",\"a\"]", "[1,null,\"a\"]"] {
@@ -717,6 +729,25 @@ fn required_claims_are_strings_or_lists_of_them() {
     assert_eq!(with("\"a\"", "2"), "token.required-claim", "a number is no string");
     assert_eq!(with("\"a\"", "\"20\""), "token.required-claim");
     assert_eq!(outcome(&verifier, &Claims::good().with("groups", "\"a\"").signed()), "token.required-claim");
+}
+
+#[test]
+fn a_required_claim_can_be_a_boolean_or_a_number() {
+    for (required, met, unmet) in [
+        ("true", ["true", "[false,true]"], ["false", "\"true\"", "1", "[]", "null", "[[true]]", "[\"true\"]", "{}"]),
+        ("[2,3]", ["3", "[1,2]"], ["1", "\"2\"", "2.0", "3e0", "[1,\"3\"]", "true", "-2", "9223372036854775808"]),
+        ("[false,\"none\"]", ["false", "\"none\""], ["true", "0", "\"false\"", "\"\"", "\"None\"", "null", "[]", "[null]"]),
+    ] {
+        let verifier = plain_with(&format!(r#","required_claims":{{"level":{required}}}"#));
+        let with = |level: &str| outcome(&verifier, &Claims::good().with("level", level).signed());
+        for level in met {
+            assert_eq!(with(level), "ok", "{required}: {level}");
+        }
+        for level in unmet {
+            assert_eq!(with(level), "token.required-claim", "{required}: {level}");
+        }
+        assert_eq!(outcome(&verifier, &Claims::good().signed()), "token.required-claim", "{required}");
+    }
 }
 
 #[test]
@@ -799,9 +830,10 @@ fn of_two_faults_the_first_check_is_told() {
     // A wrong signature hides what the claims are: nothing in them has been proven.
     let forged = Pair::rsa(1).token(Algorithm::RS256, r#"{"alg":"RS256","kid":"k0"}"#, &Claims::good().with("exp", "1").json());
     assert_eq!(outcome(&plain(), &forged), "token.signature");
-    let wrong = Claims::good().with("exp", "1").with("aud", "\"x\"").with("sub", "1").with("events", "{}");
+    let wrong = Claims::good().with("exp", "1").with("aud", "\"x\"").with("sub", "1").with("events", "{}").with("cnf", "{}");
     assert_eq!(outcome(&plain(), &wrong.signed()), "token.security-event");
-    assert_eq!(outcome(&plain(), &wrong.clone().without("events").signed()), "token.expired");
+    assert_eq!(outcome(&plain(), &wrong.clone().without("events").signed()), "token.sender-constrained");
+    assert_eq!(outcome(&plain(), &wrong.clone().without("events").without("cnf").signed()), "token.expired");
 }
 
 /// Every reason is reached by a test of this file: what cannot be reached is either dead or untested.
