@@ -57,6 +57,20 @@ impl Door {
 
 #[test]
 #[ignore = "needs the tools: make test"]
+fn that_requests_are_taken_from_anywhere_is_said_at_every_level() {
+    let door = Door::open(&[("LATCHKEY_VPC_ENDPOINT_IDS", "any"), ("LATCHKEY_LOG", "error")]);
+    let mut event = launch("anywhere", &door.world.token("alice"), None);
+    event["requestContext"]["identity"]["vpceId"] = Value::Null;
+    assert_eq!(door.emulator.invoke(&event).status(), 200);
+    door.emulator.record_of("anywhere");
+    let lines = door.emulator.output().lines();
+    let said = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let said: Vec<Value> = said.filter(|line| line["variable"] == "LATCHKEY_VPC_ENDPOINT_IDS").collect();
+    assert!(said.len() == 1 && said[0]["level"] == "ERROR", "{said:?}");
+}
+
+#[test]
+#[ignore = "needs the tools: make test"]
 fn a_target_that_is_not_there_is_not_ready() {
     let door = Door::open(&[]);
     let alice = door.world.stack.user("alice").unwrap();

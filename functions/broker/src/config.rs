@@ -253,7 +253,7 @@ mod tests {
     fn a_bad_value_is_named_in_one_line() {
         for (variable, values) in [
             ("LATCHKEY_ISSUERS", &["", "{}", "[]", "[{}]"][..]),
-            ("LATCHKEY_TABLE", &["", "a b", "x"]),
+            ("LATCHKEY_TABLE", &["", "a b", "x", "foo/bar", "arn:aws:s3:::latchkey"]),
             ("LATCHKEY_VPC_ENDPOINT_IDS", &["", "*", "vpce-", "vpce-0a,", "vpce-*", "Any", "any,vpce-0a", "vpc-0a"]),
             ("LATCHKEY_ROLE_ARN", &["latchkey", "arn:aws:iam::111122223333:role/*"]),
             ("LATCHKEY_EXTERNAL_ID", &["x", "a b", "ext#1"]),

@@ -45,7 +45,8 @@ where
         .map_err(|error| ConfigError { variable: "AWS_CA_BUNDLE", problem: error.to_string().into() })?;
     let clients = Clients::new(environment, transport.clone())?;
     if config.endpoints == AllowedEndpoints::Any {
-        tracing::warn!(variable = "LATCHKEY_VPC_ENDPOINT_IDS", "requests are taken from anywhere: the check of the VPC endpoint is off");
+        // An error, so that no level keeps quiet about it.
+        tracing::error!(variable = "LATCHKEY_VPC_ENDPOINT_IDS", "requests are taken from anywhere: the check of the VPC endpoint is off");
     }
     if config.external_id.is_some() && config.role_arn.is_none() {
         tracing::warn!(variable = "LATCHKEY_EXTERNAL_ID", "nobody is told it: it is for LATCHKEY_ROLE_ARN, which is not set");

@@ -30,7 +30,7 @@ use latchkey_domain::group::GROUP_SORT_KEY;
 use latchkey_domain::hex::lower_hex;
 use latchkey_domain::identity::{Group, Identity};
 use latchkey_domain::item::Item;
-use latchkey_domain::names::TargetName;
+use latchkey_domain::names::{AccountId, Region, TargetName};
 use latchkey_domain::ports::{Admission, Claim, GrantStore, RateLimit, Unavailable, UsageLedger, UsageView};
 use latchkey_domain::subject::SUBJECT_SORT_KEY;
 use sha2::{Digest as _, Sha256};
@@ -80,9 +80,17 @@ impl fmt::Debug for Table {
     }
 }
 
-/// Whether this is a table's name or ARN, either of which DynamoDB takes (`TableArn`, 1 to 1024; names have 3 or more).
+/// Whether this is a table's name or ARN, either of which DynamoDB takes as `TableName`: names have 3 to 255 of the characters
+/// `a-zA-Z0-9_.-`.
 pub fn is_table_name(name: &str) -> bool {
-    (3..=1024).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:/".contains(&b))
+    let is_name = |name: &str| (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let is_arn = |arn: &str| {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let [_, partition, "dynamodb", region, account, resource] = parts[..] else { return false };
+        let region = Region::new(region).is_ok_and(|region| region.partition().as_str() == partition);
+        region && AccountId::new(account).is_ok() && resource.strip_prefix("table/").is_some_and(is_name)
+    };
+    if name.starts_with("arn:") { is_arn(name) } else { is_name(name) }
 }
 
 impl Table {
@@ -366,6 +374,29 @@ mod tests {
     use latchkey_domain::identity::{IssuerId, Subject};
 
     use super::*;
+
+    #[test]
+    fn tables_are_called_by_name_or_arn() {
+        let arn = "arn:aws:dynamodb:eu-central-1:111122223333:table/";
+        for name in ["abc", "latchkey", "A.b_c-9", &"x".repeat(255)] {
+            assert!(is_table_name(name) && is_table_name(&format!("{arn}{name}")), "{name}");
+        }
+        assert!(is_table_name("arn:aws-cn:dynamodb:cn-north-1:111122223333:table/latchkey"));
+        for name in ["", "ab", "a b", "a:b:c", "foo/bar", "tisch-ü", &"x".repeat(256), "latchkey\n"] {
+            assert!(!is_table_name(name) && !is_table_name(&format!("{arn}{name}")), "{name}");
+        }
+        for arn in [
+            "arn:aws:s3:::bucket",
+            "arn:aws:dynamodb:eu-central-1:1:table/latchkey",
+            "arn:aws:dynamodb::111122223333:table/latchkey",
+            "arn:aws-cn:dynamodb:eu-central-1:111122223333:table/latchkey",
+            "arn:aws:dynamodb:eu-central-1:111122223333:latchkey",
+            "arn:aws:dynamodb:eu-central-1:111122223333:table/latchkey/index/x",
+            "arn:aws:dynamodb",
+        ] {
+            assert!(!is_table_name(arn), "{arn}");
+        }
+    }
 
     #[test]
     fn token_keys_are_apart_and_short() {
