@@ -56,8 +56,8 @@ checks! {
     Key = "key", "the issuer has its key";
     /// The signature verifies.
     Signature = "signature", "its signature verifies";
-    /// It is no security event.
-    TokenPurpose = "token-purpose", "it is no logout token";
+    /// It is no security event, and whoever has it may use it.
+    TokenPurpose = "token-purpose", "it is no logout token, and bound to no key";
     /// Its times.
     TokenLifetime = "token-lifetime", "it is in its time, and does not live too long";
     /// Its audience.
@@ -86,10 +86,10 @@ checks! {
     Reach = "reach", "the broker can work in the target's account and partition";
     /// What making a profile takes.
     FirstLogin = "first-login", "what it says of the first login can be done";
-    /// The rate limit.
-    RateLimit = "rate-limit", "the user has a URL left in this window";
     /// The replay guard.
     Replay = "replay", "the token was not used before";
+    /// The rate limit.
+    RateLimit = "rate-limit", "the user has a URL left in this window";
     /// SageMaker's endpoint.
     EndpointRegion = "sagemaker-endpoint", "SageMaker's endpoint is for the target's region";
 }
@@ -118,7 +118,7 @@ impl Check {
             Self::TokenHeader => is_token(&[TokenRefusal::Algorithm, TokenRefusal::Type, TokenRefusal::KeyId]),
             Self::Key => is_token(&[TokenRefusal::KeyUnknown, TokenRefusal::KeyAmbiguous]) || KeyFailure::REASONS.contains(&reason.0),
             Self::Signature => is_token(&[TokenRefusal::KeyAlgorithm, TokenRefusal::Signature]),
-            Self::TokenPurpose => is_token(&[TokenRefusal::SecurityEvent]),
+            Self::TokenPurpose => is_token(&[TokenRefusal::SecurityEvent, TokenRefusal::SenderConstrained]),
             Self::TokenLifetime => is_token(&[
                 TokenRefusal::Time,
                 TokenRefusal::ExpiryMissing,
@@ -140,8 +140,8 @@ impl Check {
             Self::Landing => reason == grant::NO_LANDING,
             Self::Reach => is_one_of(&[grant::FOREIGN_ACCOUNT, grant::FOREIGN_PARTITION]),
             Self::FirstLogin => is_one_of(&[grant::PROVISION_OFF, grant::PROVISION_FOREIGN_ACCOUNT]),
-            Self::RateLimit => reason == RATE_LIMITED,
             Self::Replay => is_one_of(&[NO_TOKEN_ID, REPLAYED]),
+            Self::RateLimit => reason == RATE_LIMITED,
             Self::EndpointRegion => reason == latchkey_aws::sagemaker::OTHER_REGION,
         }
     }
@@ -153,8 +153,8 @@ impl Check {
             let steps = &record.durations_ms;
             return Some(match record.subject {
                 None => Self::Key,
-                Some(_) if steps.replay.is_some() => Self::Replay,
                 Some(_) if steps.rate_limit.is_some() => Self::RateLimit,
+                Some(_) if steps.replay.is_some() => Self::Replay,
                 Some(_) => Self::Table,
             });
         }
@@ -251,9 +251,9 @@ mod tests {
         record.subject = Some("jane".to_owned());
         record.durations_ms.read_grant = Some(1.0);
         assert_eq!(Check::of(reason, &record), Some(Check::Table));
-        record.durations_ms.rate_limit = Some(1.0);
-        assert_eq!(Check::of(reason, &record), Some(Check::RateLimit));
         record.durations_ms.replay = Some(1.0);
         assert_eq!(Check::of(reason, &record), Some(Check::Replay));
+        record.durations_ms.rate_limit = Some(1.0);
+        assert_eq!(Check::of(reason, &record), Some(Check::RateLimit));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey_domain::audit::AuditRecord;
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_domain::entitlement::SubjectRecord;
-use latchkey_domain::identity::{Group, Identity, Principal};
+use latchkey_domain::identity::{Group, Identity, IssuerId, Principal};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::ports::{
     Admission, AuditSink, AuthenticationError, Authenticator, Claim, GrantStore, RateLimit, Unavailable, UsageLedger, UsageView,
@@ -116,9 +116,9 @@ impl<A: Authenticator> Authenticator for Caller<A> {
         }
     }
 
-    fn key_age(&self, now: Timestamp) -> Option<Duration> {
+    fn key_age(&self, issuer: &IssuerId, now: Timestamp) -> Option<Duration> {
         match self {
-            Self::OfTheToken(authenticator) => authenticator.key_age(now),
+            Self::OfTheToken(authenticator) => authenticator.key_age(issuer, now),
             Self::Named(..) => None,
         }
     }

@@ -271,6 +271,48 @@ fn a_token_is_good_for_one_url_under_the_replay_guard() {
     assert_eq!(world.issuer.calls().len(), 2, "only the first reached AWS");
 }
 
+/// A request with another token of the same user's.
+fn with_token(world: &World, id: &str) -> String {
+    world.tokens.insert(id, Ok(fakes::principal("okta", "alice", Some(id), NOW.plus_seconds(300)).unwrap()));
+    mint(&format!(r#"{{"headers":{{"Authorization":"Bearer {id}"}},"multiValueHeaders":null}}"#))
+}
+
+#[test]
+fn a_used_token_uses_up_nothing_of_its_users() {
+    let mut world = World::new();
+    world.service.broker.rules.replay_guard = true;
+    assert_eq!(world.send(&mint("{}")).status(), 200);
+    for _ in 0..5 {
+        world.refuses(&mint("{}"), 401, Code::InvalidToken, "token.replayed");
+    }
+    assert_eq!(world.send(&with_token(&world, "token-2")).status(), 200, "the second of two");
+}
+
+#[test]
+fn a_token_that_came_too_often_stays_good() {
+    let mut world = World::new();
+    world.service.broker.rules.replay_guard = true;
+    assert_eq!([world.send(&mint("{}")).status(), world.send(&with_token(&world, "token-2")).status()], [200, 200]);
+    let third = with_token(&world, "token-3");
+    world.refuses(&third, 429, Code::RateLimited, "usage.rate-limited");
+    world.refuses(&third, 429, Code::RateLimited, "usage.rate-limited");
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(world.send(&third).status(), 200);
+}
+
+#[test]
+fn the_age_of_keys_is_that_of_keys_that_were_needed() {
+    let world = World::new();
+    let age = |event: &str| world.audited(event).1.key_age_seconds;
+    assert_eq!(age(&mint("{}")), Some(60));
+    let issuer = IssuerId::new("okta").unwrap();
+    world.tokens.insert("no-keys", Err(AuthenticationError::Unavailable { reason: Reason("keys.none"), issuer: issuer.clone() }));
+    assert_eq!(age(&mint(r#"{"headers":{"Authorization":"Bearer no-keys"},"multiValueHeaders":null}"#)), Some(60));
+    // Anybody can name an issuer in a token: that its keys have not been loaded for long is then nothing to be alarmed at.
+    world.tokens.insert("forged", Err(AuthenticationError::Refused { reason: Reason("token.expired"), issuer: Some(issuer) }));
+    assert_eq!(age(&mint(r#"{"headers":{"Authorization":"Bearer forged"},"multiValueHeaders":null}"#)), None);
+}
+
 #[test]
 fn a_token_for_which_nothing_was_handed_out_stays_good() {
     let mut world = World::new();
@@ -618,7 +660,7 @@ fn a_panic_is_answered_and_audited() {
         ) -> Result<latchkey_domain::identity::Principal, AuthenticationError> {
             panic!("a bug")
         }
-        fn key_age(&self, _: Timestamp) -> Option<Duration> {
+        fn key_age(&self, _: &latchkey_domain::identity::IssuerId, _: Timestamp) -> Option<Duration> {
             None
         }
     }

@@ -119,7 +119,7 @@ pub struct AuditRecord {
     pub aws_request_ids: AwsRequestIds,
     /// How long each step took, in milliseconds. Steps that were not reached stay out.
     pub durations_ms: Durations,
-    /// Age of the oldest key set in use, in seconds.
+    /// How long ago the issuer confirmed the keys that the token was verified with, or could not be, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_age_seconds: Option<u64>,
     /// Version of the broker.

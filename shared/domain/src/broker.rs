@@ -21,7 +21,7 @@ use crate::audit::AuditRecord;
 use crate::clock::{Clock, Deadline, Timestamp};
 use crate::decision::{Code, Denial, Reason};
 use crate::entitlement::{self, TargetView, Terms, Wish};
-use crate::identity::Principal;
+use crate::identity::{IssuerId, Principal};
 use crate::names::{RoleArn, TargetName};
 use crate::ports::{
     Admission, AuthenticationError, Authenticator, Claim, GrantStore, Issued, ProfileKeeper, RateLimit, RoleSession, UrlIssuer, UsageLedger,
@@ -194,10 +194,13 @@ where
         let now = self.clock.now();
         let result =
             self.timed(trail, |d| &mut d.authenticate, pin!(self.authenticator.authenticate(token, now, self.budget(deadline)?))).await;
-        trail.note(|record| record.key_age_seconds = self.authenticator.key_age(now).map(|age| age.as_secs()));
+        // Of the keys that this token was verified with, or could not be. A token that is refused has perhaps not had any looked at,
+        // and those of an issuer whose users do not come grow old without harm to anyone.
+        let key_age = |issuer: &IssuerId| self.authenticator.key_age(issuer, now).map(|age| age.as_secs());
         match result {
             Ok(principal) => {
                 trail.note(|record| {
+                    record.key_age_seconds = key_age(&principal.identity().issuer);
                     record.issuer_id = Some(principal.identity().issuer.to_string());
                     record.subject = Some(principal.identity().subject.to_string());
                     record.key_id = Some(principal.key_id().to_owned());
@@ -210,7 +213,10 @@ where
                 Err(Denial::new(Code::InvalidToken, reason))
             }
             Err(AuthenticationError::Unavailable { reason, issuer }) => {
-                trail.note(|record| record.issuer_id = Some(issuer.to_string()));
+                trail.note(|record| {
+                    record.key_age_seconds = key_age(&issuer);
+                    record.issuer_id = Some(issuer.to_string());
+                });
                 Err(Denial::unavailable(reason))
             }
         }
@@ -241,9 +247,12 @@ where
             record.role = entitlement.role().map(ToString::to_string);
         });
 
-        self.count(&entitlement, now, deadline, trail).await?;
+        // First the mark: who sends a used token again must not use up what its owner may still open.
         let claimed = self.claim(&entitlement, now, deadline, trail).await?;
-        let result = pin!(self.issue(&entitlement, call)).await;
+        let result = match self.count(&entitlement, now, deadline, trail).await {
+            Ok(()) => pin!(self.issue(&entitlement, call)).await,
+            Err(denial) => Err(denial),
+        };
         if result.is_err()
             && let Some(token_id) = claimed
         {

@@ -122,10 +122,14 @@ impl Denial {
         denial
     }
 
-    /// Adds what only the audit record gets.
+    /// Adds what only the audit record gets, up to [`MAX_DETAIL_CHARS`]: what is beyond them is cut off, and `…` says so.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        let mut detail = detail.into();
+        if detail.chars().count() > MAX_DETAIL_CHARS {
+            detail = detail.chars().take(MAX_DETAIL_CHARS - 1).chain(['…']).collect();
+        }
+        self.detail = Some(detail);
         self
     }
 
@@ -150,6 +154,9 @@ impl Denial {
         self
     }
 }
+
+/// The most characters of a refusal's detail: what the audit record's schema allows (`docs/audit.schema.json`).
+pub const MAX_DETAIL_CHARS: usize = 256;
 
 /// Seconds that a caller is asked to wait for a target whose state passes by itself: a user profile is made in about that
 /// time, and whoever looks sooner looks twice.
@@ -185,5 +192,12 @@ mod tests {
             ]
         );
         assert_eq!((Code::NotEntitled.to_string(), Reason("grant.none").to_string()), ("not-entitled".into(), "grant.none".into()));
+    }
+
+    #[test]
+    fn a_detail_is_as_long_as_the_records_schema_allows() {
+        let detail = |text: String| Denial::new(Code::NotEntitled, Reason("grant.ambiguous")).with_detail(text).detail.unwrap();
+        assert_eq!(detail("ü".repeat(256)), "ü".repeat(256));
+        assert_eq!(detail("ü".repeat(257)), format!("{}…", "ü".repeat(255)));
     }
 }

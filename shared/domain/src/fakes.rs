@@ -77,7 +77,7 @@ impl Authenticator for KnownTokens {
         lock(&self.0).get(token.expose()).cloned().unwrap_or(Err(AuthenticationError::Refused { reason: Self::UNKNOWN, issuer: None }))
     }
 
-    fn key_age(&self, _: Timestamp) -> Option<Duration> {
+    fn key_age(&self, _: &IssuerId, _: Timestamp) -> Option<Duration> {
         Some(Duration::from_secs(60))
     }
 }

@@ -90,7 +90,7 @@ const COMMON: [&str; 19] = [
     "updated_by",
 ];
 
-/// When DynamoDB may delete an item. It deletes late, so a reader treats the item as gone from that moment on.
+/// When DynamoDB may delete an item. It deletes late, so from that moment on the grant has expired, whether it is still there or not.
 const TTL: &str = "ttl";
 
 impl Grant {

@@ -30,8 +30,9 @@ pub trait Authenticator: Send + Sync {
         budget: Duration,
     ) -> impl Future<Output = Result<Principal, AuthenticationError>> + Send;
 
-    /// The age of the oldest key set in use, for the metrics; none before any was loaded.
-    fn key_age(&self, now: Timestamp) -> Option<Duration>;
+    /// How long ago the issuer's keys came from it, for the record and the metrics; none where they do not age, and before any was
+    /// loaded.
+    fn key_age(&self, issuer: &IssuerId, now: Timestamp) -> Option<Duration>;
 }
 
 /// Why a token proves nothing.

@@ -118,9 +118,9 @@ impl<F: Fetch, S: SnapshotStore, C: Clock> Authenticator for Verifier<F, S, C> {
         Ok(Principal::from_verified_claims(identity, key_id, token_id, expires_at, groups))
     }
 
-    fn key_age(&self, now: Timestamp) -> Option<Duration> {
-        let now = Moment::now(&self.sources.clock).with_wall(now);
-        self.issuers.iter().filter_map(|issuer| issuer.key_age(now)).max()
+    fn key_age(&self, issuer: &IssuerId, now: Timestamp) -> Option<Duration> {
+        let of_issuer = self.issuers.iter().find(|known| known.config().id == *issuer)?;
+        of_issuer.key_age(Moment::now(&self.sources.clock).with_wall(now))
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use latchkey_domain::identity::IssuerId;
 use latchkey_domain::ports::Authenticator as _;
 
 use super::*;
@@ -303,7 +304,8 @@ async fn preparing_loads_all_issuers_and_tells_what_came_of_each() {
     world.store("second", &key_set(&[Pair::rsa(1).jwk("k1", ""), Pair::rsa(1).jwk("x", r#","use":"enc""#)]), Duration::ZERO);
     let table = |id: &str| format!(r#"{{"id":"{id}","issuer":"https://{id}.example","audiences":["a"]}}"#);
     let verifier = world.verifier(&[&by_url(), &table("second"), &table("third")]);
-    assert_eq!(verifier.key_age(world.clock.now()), None);
+    let age = |issuer: &str| verifier.key_age(&IssuerId::new(issuer).unwrap(), world.clock.now());
+    assert_eq!(["main", "second", "third"].map(age), [None; 3]);
     let prepared = verifier.prepare().await;
     let ids: Vec<_> = prepared.iter().map(|p| p.issuer.as_str()).collect();
     assert_eq!(ids, ["main", "second", "third"]);
@@ -313,8 +315,11 @@ async fn preparing_loads_all_issuers_and_tells_what_came_of_each() {
     world.asked();
     assert_eq!(outcome(&world, &verifier, 0, "k0").await, "ok");
     assert!(world.asked().is_empty(), "no I/O on the warm path");
+    world.clock.advance(30 * MINUTE);
+    assert_eq!(outcome(&world, &verifier, 0, "k0").await, "ok");
     world.clock.advance(MINUTE);
-    assert_eq!(verifier.key_age(world.clock.now()), Some(MINUTE));
+    // Each its own: keys that nobody has needed for half an hour are not what the other issuer's users are served with.
+    assert_eq!(["main", "second", "third", "unknown"].map(age), [Some(MINUTE), Some(31 * MINUTE), None, None]);
 }
 
 #[tokio::test]
