@@ -133,6 +133,7 @@ impl Timeline {
         } else {
             // An error of the function's, so that Lambda tries again; the table keeps what it has.
             let error: Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(error["errorType"], "NotRefreshed");
             let message = error["errorMessage"].as_str().unwrap();
             assert!(message.starts_with("the keys of these issuers could not be refreshed: op (keys."), "{message}");
             assert_eq!(record["outcome"], "failed", "{record}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jwks_refresher::config::{Config, ConfigError};
 use jwks_refresher::report::{self, NotRefreshed};
-use lambda_runtime::{Context, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_store::Table;
@@ -72,11 +72,28 @@ async fn run() -> Result<(), lambda_runtime::Error> {
         let refreshed = refresher.refresh(remaining(&context, &clock).saturating_sub(RESERVE)).await;
         let records: Vec<_> = refreshed.iter().map(|one| report::record(one, clock.now())).collect();
         for record in &records {
-            keys::write(record, &mut io::stdout().lock())?;
+            keys::write(record, &mut io::stdout().lock()).map_err(RunError::Output)?;
         }
-        NotRefreshed::check(&records).map_err(lambda_runtime::Error::from)
+        NotRefreshed::check(&records).map_err(RunError::NotRefreshed)
     }))
     .await
+}
+
+/// Why a run is an error of the function's. The type is what whoever invokes it reads first.
+#[derive(Debug)]
+enum RunError {
+    NotRefreshed(NotRefreshed),
+    Output(io::Error),
+}
+
+impl From<RunError> for Diagnostic {
+    fn from(error: RunError) -> Self {
+        let (error_type, error_message) = match error {
+            RunError::NotRefreshed(error) => ("NotRefreshed", error.to_string()),
+            RunError::Output(error) => ("Output", error.to_string()),
+        };
+        Self { error_type: error_type.to_owned(), error_message }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
