@@ -352,6 +352,7 @@ case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, REFUSED, "nor change one", 
 case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, REFUSED, "nor grant a group anything", keys=leading("GROUP#okta#risk"))
 case(BROKER, "dynamodb:DeleteItem", TABLE, DYNAMODB, REFUSED, "nor end a suspension", keys=leading("SUBJECT#okta#alice"))
 case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "nor bring keys of its own", keys=leading("JWKS#okta"))
+case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "a mark in the same request makes no grant good", keys=leading("TOKEN#okta#1", "SUBJECT#okta#alice"))
 case(BROKER, "dynamodb:PutItem", TABLE, DYNAMODB, REFUSED, "a request whose keys are not told is no exception")
 case(BROKER, "dynamodb:DeleteTable", TABLE, DYNAMODB, REFUSED, "the table itself is not its business")
 case(BROKER, "dynamodb:GetItem", f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/payroll", DYNAMODB, REFUSED, "there is one table")
@@ -387,8 +388,8 @@ REFRESHER = Who(
 )
 
 
-def key_of(row):
-    return {"lambda:SourceFunctionArn": REFRESHER_FUNCTION, "dynamodb:LeadingKeys": [row]}
+def key_of(*rows):
+    return {"lambda:SourceFunctionArn": REFRESHER_FUNCTION, "dynamodb:LeadingKeys": list(rows)}
 
 
 case = group("What the refresher may do", keys={"lambda:SourceFunctionArn": REFRESHER_FUNCTION})
@@ -396,6 +397,7 @@ case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "an issuer's keys;
 case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, ALLOWED, "how old those are that are kept", keys=key_of("JWKS#okta"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no grant", keys=key_of("SUBJECT#okta#mallory"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "nor one of a group's", keys=key_of("GROUP#okta#risk"))
+case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "nor one in the same request as keys", keys=key_of("JWKS#okta", "SUBJECT#okta#mallory"))
 case(REFRESHER, "dynamodb:GetItem", TABLE, INTERNET, REFUSED, "it need not know who opens what", keys=key_of("SUBJECT#okta#alice"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, REFUSED, "no counter: a rate limit that is set back is none", keys=key_of("RATE#okta#alice"))
 case(REFRESHER, "dynamodb:DeleteItem", TABLE, INTERNET, REFUSED, "good keys are never replaced by none", keys=key_of("JWKS#okta"))
@@ -810,11 +812,21 @@ case(ADMIN, "dynamodb:PartiQLUpdate", TABLE, CONSOLE, REFUSED, "by another langu
 case(ADMIN, "dynamodb:Query", TABLE, CONSOLE, ALLOWED, "reading is free, for auditors", keys=ROW)
 case(ADMIN, "dynamodb:DeleteTable", TABLE, CONSOLE, REFUSED, "the table stays")
 case(ADMIN, "dynamodb:PutResourcePolicy", TABLE, CONSOLE, REFUSED, "and is nobody else's")
+case(ADMIN, "dynamodb:UpdateTimeToLive", TABLE, CONSOLE, REFUSED, "nor does DynamoDB delete rows by an attribute that all have")
 case(DEPLOY, "dynamodb:UpdateTable", TABLE, CONSOLE, ALLOWED, "but for the deployer")
 case(DEPLOY, "dynamodb:PutItem", TABLE, CONSOLE, REFUSED, "who grants nothing", keys=ROW)
 case(OPERATES, "dynamodb:PutItem", TABLE, CONSOLE, ALLOWED, "operators do", keys=ROW)
 case(BROKER, "dynamodb:UpdateItem", TABLE, DYNAMODB, ALLOWED, "the function counts as before", keys=leading("RATE#okta#alice"))
 case(REFRESHER, "dynamodb:PutItem", TABLE, INTERNET, ALLOWED, "the refresher writes as before", keys=key_of("JWKS#okta"))
+case(ADMIN, "logs:DeleteLogGroup", f"{LOGS}/latchkey-broker", CONSOLE, REFUSED, "the audit record stays")
+case(ADMIN, "logs:DeleteLogStream", f"{LOGS}/latchkey-broker:log-stream:x", CONSOLE, REFUSED, "each part of it")
+case(ADMIN, "logs:PutRetentionPolicy", f"{LOGS}/latchkey-broker", CONSOLE, REFUSED, "as long as was agreed")
+case(ADMIN, "logs:PutDataProtectionPolicy", f"{LOGS}/latchkey-broker", CONSOLE, REFUSED, "and can be read")
+case(ADMIN, "logs:DeleteLogGroup", f"{LOGS}/latchkey-jwks-refresher:*", CONSOLE, REFUSED, "the keys' history as well")
+case(ADMIN, "logs:DeleteLogGroup", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/apigateway/latchkey", CONSOLE, REFUSED, "and what API Gateway itself refused")
+case(ADMIN, "logs:DeleteLogGroup", f"{LOGS}/something-else", CONSOLE, ALLOWED, "other records are not its business")
+case(ADMIN, "logs:StartQuery", f"{LOGS}/latchkey-broker", CONSOLE, ALLOWED, "reading is free, for auditors")
+case(DEPLOY, "logs:PutRetentionPolicy", f"{LOGS}/latchkey-broker", CONSOLE, ALLOWED, "the deployer sets how long they are kept")
 case(ADMIN, "lambda:InvokeFunction", OTHER_FUNCTION, CONSOLE, ALLOWED, "other functions are not its business")
 
 case = group("Who says whose a user profile is", scp=True)

@@ -33,9 +33,12 @@ def operators(statement):
 
 @check
 def an_allow_does_not_rest_on_an_absent_key(world):
-    """…IfExists, ForAllValues and negated operators are true when there is no such key."""
+    """…IfExists, ForAllValues and negated operators are true when there is no such key: the second beside a ForAnyValue alone."""
     for where, _, statement in statements(world):
+        condition = statement.get("Condition", {})
         for operator in operators(statement):
+            if operator.startswith("ForAllValues") and condition[operator] == condition.get(operator.replace("ForAllValues", "ForAnyValue")):
+                continue
             passes = operator.endswith("IfExists") or operator.startswith("ForAllValues") or "Not" in operator
             if statement["Effect"] == "Allow" and passes:
                 yield f"{where}: an Allow rests on {operator}"

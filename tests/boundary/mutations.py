@@ -385,12 +385,23 @@ def _(t):
 
 @mutation("function's role: it may write what groups were granted")
 def _(t):
-    statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"]["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"].append("GROUP#*")
+    for keys in statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"].values():
+        keys["dynamodb:LeadingKeys"].append("GROUP#*")
 
 
-@mutation("function's role: ForAnyValue becomes ForAllValues")
+@mutation("function's role: all rows of a request that names none")
 def _(t):
-    rename(statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"], "ForAnyValue:StringLike", "ForAllValues:StringLike")
+    del statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"]["ForAnyValue:StringLike"]
+
+
+@mutation("function's role: one row of a request makes the others good")
+def _(t):
+    del statement(t, "broker", "BrokerRole", "CountAndMark")["Condition"]["ForAllValues:StringLike"]
+
+
+@mutation("refresher's role: one row of a request makes the others good")
+def _(t):
+    del statement(t, "broker", "RefresherRole", "Keys")["Condition"]["ForAllValues:StringLike"]
 
 
 @mutation("function's role: any role may be taken on")
