@@ -73,7 +73,7 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
         bad.replace("tomorrow", "1900000000").replace("local,new-1,lab,studio,d-demoresearch,new-1,,,\n", "").replace("Erin", "new-3");
     std::fs::write(&path, &good).unwrap();
     let difference = "+ local new-1 lab\n+ local new-2 lab\n+ local new-3 lab\n+ local demo-dave (the subject)\n\
-                      4 added, 0 changed, 0 unchanged; an import deletes nothing\n";
+                      4 added, 0 changed, 0 unchanged; an import deletes no row\n";
     let (out, err) = assert_ok(dev.grants(&["import", file, "--dry-run"]));
     assert_eq!((out, err), (format!("{difference}nothing is written: this was a dry run\n"), String::new()));
     assert_eq!(dev.grants(&["list", "--json"]).1, before, "nothing was written");
@@ -126,12 +126,18 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
     assert_eq!((out.as_str(), err.as_str()), ("demo-dave was suspended already\n", ""));
     let (out, err) = assert_ok(dev.run(&[&["suspend", "--note", "T-1"], &dave[..]].concat()));
     assert_eq!((out.as_str(), &change(&err)["after"]["note"]), ("demo-dave was suspended already; the note is new\n", &"T-1".into()));
-    // The file has the subject as active: an old file lets nobody in again.
-    let (code, out, _) = dev.grants(&["import", file, "--yes"]);
+    // A file that has the subject as active: an old file lets nobody in again. One that does not say it leaves the suspension.
+    let old = dev.folder.path().join("old.csv");
+    std::fs::write(&old, "issuer,subject,status,note\nlocal,demo-dave,active,old\n").unwrap();
+    let (code, out, _) = dev.grants(&["import", old.to_str().unwrap(), "--yes"]);
     assert!(
-        code == 1 && out.starts_with("line 5: status: the subject is suspended in the table, which only `latchkey resume` ends"),
+        code == 1 && out.starts_with("line 2: status: the subject is suspended in the table, which only `latchkey resume` ends"),
         "{out}"
     );
+    std::fs::write(&old, "issuer,subject,note\nlocal,demo-dave,T-2\n").unwrap();
+    let (out, err) = assert_ok(dev.grants(&["import", old.to_str().unwrap(), "--yes"]));
+    assert!(out.starts_with("~ local demo-dave (the subject): note\n"), "{out}");
+    assert_eq!((&change(&err)["after"]["status"], &change(&err)["after"]["note"]), (&"suspended".into(), &"T-2".into()));
     let (out, err) = assert_ok(dev.run(&[&["resume", "--json", "--note", "back"], &dave[..]].concat()));
     assert_eq!(
         serde_json::from_str::<Value>(&out).unwrap(),
@@ -385,13 +391,69 @@ fn what_groups_were_granted_goes_out_and_in_by_the_file() {
     assert_eq!((code, list(&scene).len(), &list(&scene)[2]), (Some(0), 3, &json!(["runs", "open", "mlflow-server", 26])));
 }
 
+/// The procedure of docs/grants.md for a whole list: a file that says whom to suspend, and nothing else.
+#[test]
+fn a_list_of_whom_to_suspend_takes_nothing_else_from_anybody() {
+    let scene = Scene::start();
+    let subject = |name: &str| Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new(name).unwrap() };
+    let profiles = |text: &str| Profiles::from_item(Some(&serde_json::from_str(text).unwrap())).unwrap();
+    let pias = profiles(r#"{"user_profile_name":"pia","user_profile_names":{"d-demorisk":"pia-risk"}}"#);
+    let noted = latchkey_aws::grant_admin::Annotation {
+        note: Some("CHG-7".to_owned()),
+        own: serde_json::from_str(r#"{"x_desk":"rates","x_n":5}"#).unwrap(),
+        ..annotation()
+    };
+    scene.world.block_on(scene.operator().put_subject(&subject("pia"), Some(false), &pias, &noted, Expect::Absent)).unwrap();
+    let before = scene.rows();
+    let list = scene.file("list.csv", "issuer,subject,status\nlocal,pia,suspended\nlocal,nobody-yet,suspended\n");
+    let (out, err) = assert_ok(scene.grants(&["import", text(&list), "--yes", "--by", "ops"]));
+    assert!(out.starts_with("~ local pia (the subject): status\n+ local nobody-yet (the subject)\n1 added, 1 changed"), "{out}");
+    let line = changes(&err).into_iter().find(|line| line["subject"] == "pia").unwrap();
+    let mut after = line["before"].clone();
+    after["status"] = "suspended".into();
+    after["updated_at"] = line["after"]["updated_at"].clone();
+    after["updated_by"] = "ops".into();
+    assert_eq!(line["after"], after);
+    let row = scene.world.block_on(scene.operator().get_subject(&subject("pia"))).unwrap().unwrap();
+    assert_eq!((row.profiles(), &row.item["note"]), (Some(pias), &Attribute::S("CHG-7".to_owned())));
+    assert_eq!((&row.item["x_desk"], &row.item["x_n"]), (&Attribute::S("rates".to_owned()), &Attribute::N("5".to_owned())));
+    let rows: Vec<String> = before.iter().filter(|row| row.contains("#pia")).cloned().collect();
+    let mut suspended: Vec<String> = scene.rows().into_iter().filter(|row| row.contains("#pia")).collect();
+    assert_eq!((rows.len(), suspended.len()), (1, 1));
+    assert_eq!(suspended.remove(0).replace("suspended", "active"), rows[0]);
+    let (out, err) = assert_ok(scene.grants(&["import", text(&list), "--yes"]));
+    assert!(out.starts_with("0 added, 0 changed, 2 unchanged") && err.is_empty(), "{out}");
+
+    // A note and a profile in one more domain: the suspension, the other domain's profile and the rest stay.
+    let more = r#"{"issuer":"local","subject":"pia","note":"CHG-8","user_profile_names":{"d-demoresearch":"pia-r"}}"#;
+    let (out, _) = assert_ok(scene.grants(&["import", text(&scene.file("more.jsonl", more)), "--yes"]));
+    assert!(out.starts_with("~ local pia (the subject): note, user_profile_names\n"), "{out}");
+    let row = scene.world.block_on(scene.operator().get_subject(&subject("pia"))).unwrap().unwrap();
+    let names = r#"{"user_profile_name":"pia","user_profile_names":{"d-demorisk":"pia-risk","d-demoresearch":"pia-r"}}"#;
+    assert_eq!((row.profiles(), &row.item["status"]), (Some(profiles(names)), &Attribute::S("suspended".to_owned())));
+    assert_eq!((&row.item["note"], &row.item["x_desk"]), (&Attribute::S("CHG-8".to_owned()), &Attribute::S("rates".to_owned())));
+
+    // A grant's row is written as a whole, and what goes with that is shown as such.
+    scene.put(
+        "pia",
+        "lab",
+        &json!({"kind": "notebook", "notebook_instance_name": "nb-pia", "url_seconds": 10, "expires_at": 1_900_000_000}),
+    );
+    let grant = scene.file("grant.csv", &format!("{CSV}local,pia,lab,notebook,,,nb-pia,1900000001,\n"));
+    let (out, _) = assert_ok(scene.grants(&["import", text(&grant), "--dry-run"]));
+    assert!(out.starts_with("~ local pia lab: expires_at, url_seconds (goes)\n"), "{out}");
+    let (out, _) = assert_ok(scene.grants(&["import", text(&grant), "--dry-run", "--json"]));
+    let shown: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert_eq!((&shown["attributes"], &shown["gone"]), (&json!(["expires_at", "url_seconds"]), &json!(["url_seconds"])));
+}
+
 #[test]
 fn an_export_that_is_not_whole_says_so() {
     let scene = Scene::start();
     let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new("odd").unwrap() };
     let own = |text: &str| serde_json::from_str::<Item>(text).unwrap();
     let annotation = latchkey_aws::grant_admin::Annotation { own: own(r#"{"x_n":18446744073709551615}"#), ..annotation() };
-    scene.world.block_on(scene.operator().put_subject(&identity, true, &Profiles::default(), &annotation, Expect::Absent)).unwrap();
+    scene.world.block_on(scene.operator().put_subject(&identity, Some(true), &Profiles::default(), &annotation, Expect::Absent)).unwrap();
     let (code, out, err) = scene.grants(&["export", "--issuer", "local", "--subject", "odd", "--json"]);
     assert_eq!((code, out.as_str()), (1, ""));
     let mut lines = err.lines();

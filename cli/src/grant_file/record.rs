@@ -37,8 +37,8 @@ pub struct GrantRow<G> {
 /// What a subject's own record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectRow {
-    /// Whether the subject is suspended.
-    pub suspended: bool,
+    /// Whether the subject is suspended; none where a file does not say it.
+    pub suspended: Option<bool>,
     /// The user profiles that are the subject's own, for the grants of its groups.
     pub profiles: Profiles,
     /// Its note.
@@ -84,7 +84,13 @@ impl Record {
         }
         let identity = row.identity.clone()?;
         if row.is_subject() {
-            return Some(Self::subject(identity, &row.item));
+            return Some(Self::subject(identity, &row.item).map(|mut record| {
+                if let Self::Subject(_, row) = &mut record {
+                    // What a row of the table leaves unsaid, it means.
+                    row.suspended = row.suspended.or(Some(false));
+                }
+                record
+            }));
         }
         let name = row.target_name()?;
         Some(match TargetName::new(name) {
@@ -116,8 +122,8 @@ impl Record {
             return Err(defect(unknown, "is not an attribute of a subject (own attributes begin with x_)"));
         }
         let suspended = match Standing::from_item(Some(item)) {
-            Standing::Active => false,
-            Standing::Suspended => true,
+            Standing::Active => item.contains_key("status").then_some(false),
+            Standing::Suspended => Some(true),
             Standing::Malformed => return Err(defect("status", "is active or suspended")),
         };
         let profiles = Profiles::from_item(Some(item))?;
@@ -166,9 +172,11 @@ impl Record {
             Self::Grant(_, row) => (row.grant.to_item(), &row.note, &row.own),
             Self::OfGroup(_, row) => (row.grant.to_item(), &row.note, &row.own),
             Self::Subject(_, row) => {
-                let status = if row.suspended { "suspended" } else { "active" };
                 let mut item = row.profiles.to_item();
-                item.insert("status".to_owned(), Value::S(status.to_owned()));
+                if let Some(suspended) = row.suspended {
+                    let status = if suspended { "suspended" } else { "active" };
+                    item.insert("status".to_owned(), Value::S(status.to_owned()));
+                }
                 (item, &row.note, &row.own)
             }
         };

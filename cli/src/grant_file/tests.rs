@@ -133,7 +133,7 @@ fn yaml_is_read_strictly() {
     assert!(!row.grant.enabled && row.grant.landings.len() == 1);
     assert_eq!(serde_json::json!(row.own).to_string(), r#"{"x_list":[1,"two",{"a":true}]}"#);
     let Record::Subject(_, row) = rows[1].1.as_ref().unwrap_or_else(|error| panic!("{error}")) else { panic!("{rows:?}") };
-    assert!(row.suspended && row.note.as_deref() == Some("left the bank"));
+    assert!(row.suspended == Some(true) && row.note.as_deref() == Some("left the bank"));
 
     let row = "- {issuer: okta, subject: x, target: r, kind: studio, domain_id: d-abc, user_profile_name: jane";
     for (text, line, problem) in [

@@ -73,6 +73,16 @@ impl Profiles {
         Ok(Self { anywhere: row.optional(PROFILE, UserProfileName::new)?, by_domain })
     }
 
+    /// These, and those of `others` where these say nothing.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        self.anywhere = self.anywhere.or(others.anywhere);
+        for (domain, profile) in others.by_domain {
+            self.by_domain.entry(domain).or_insert(profile);
+        }
+        self
+    }
+
     /// The profile in that domain, where there is one.
     pub fn in_domain(&self, domain: &DomainId) -> Option<&UserProfileName> {
         self.by_domain.get(domain).or(self.anywhere.as_ref())

@@ -131,7 +131,7 @@ fn refuse(plan: &Plan, json: bool) -> bool {
 /// Says what an import changes.
 fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
     for (shown, row) in plan.different().enumerate() {
-        let (record, attributes) = (row.record()?, row.changed_attributes());
+        let (record, attributes, gone) = (row.record()?, row.changed_attributes(), row.gone_attributes());
         if !json && !all && shown == SHOWN {
             say(format!("… and {} more; --dry-run shows all of them", plan.differences() - shown));
             break;
@@ -140,17 +140,19 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
         let (sign, word) = if matches!(row.difference, Difference::Added) { ('+', "added") } else { ('~', "changed") };
         let mut text = format!("{sign} {} {} {}", owner.issuer(), owner, target.unwrap_or("(the subject)"));
         if !attributes.is_empty() {
-            text.push_str(&format!(": {}", attributes.join(", ")));
+            let named: Vec<String> =
+                attributes.iter().map(|name| if gone.contains(name) { format!("{name} (goes)") } else { name.to_string() }).collect();
+            text.push_str(&format!(": {}", named.join(", ")));
         }
         let value = json!({
             "line": row.line, "issuer": owner.issuer().as_str(), "subject": owner.subject(),
-            "group": owner.group(), "target": target, "difference": word, "attributes": attributes,
+            "group": owner.group(), "target": target, "difference": word, "attributes": attributes, "gone": gone,
         });
         report(json, &value, &text);
     }
     let [added, changed, unchanged] = plan.counts();
     if !json {
-        say(format!("{added} added, {changed} changed, {unchanged} unchanged; an import deletes nothing"));
+        say(format!("{added} added, {changed} changed, {unchanged} unchanged; an import deletes no row"));
     }
     Ok(())
 }

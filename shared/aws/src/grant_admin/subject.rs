@@ -10,7 +10,7 @@ use latchkey_domain::names::{DomainId, UserProfileName};
 use latchkey_domain::subject::{PROFILE, PROFILES, Profiles, SUBJECT_SORT_KEY};
 
 use super::entry::{Entry, Write, Written};
-use super::{AdminError, Annotation, Change, Expect, Expression, GrantAdmin, OWN_ATTRIBUTE_PREFIX, Row, writable};
+use super::{AdminError, Annotation, Change, Expect, Expression, GrantAdmin, Row, writable};
 use crate::item::key;
 
 impl GrantAdmin {
@@ -96,8 +96,8 @@ impl GrantAdmin {
         }
     }
 
-    /// Writes the subject's own row: its status, its user profiles, its note and the operator's own attributes. Of these, those that
-    /// the row has and that are not given go; what else the row has stays.
+    /// Writes of the subject's own row what is given: its status, its user profiles, its note and the operator's own attributes. What
+    /// the row has besides stays: of what was read, also the profiles in domains that none is given for.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
@@ -105,22 +105,22 @@ impl GrantAdmin {
     pub async fn put_subject(
         &self,
         identity: &Identity,
-        suspended: bool,
+        suspended: Option<bool>,
         profiles: &Profiles,
         annotation: &Annotation,
         expect: Expect<'_>,
     ) -> Result<Change, AdminError> {
-        let mut item = status(suspended);
-        item.extend(profiles.to_item());
-        annotation.write(&mut item)?;
         let read = match expect {
-            Expect::AsRead(read) => Some(read),
-            Expect::Anything | Expect::Absent | Expect::Present => None,
+            Expect::AsRead(read) => Profiles::from_item(Some(read)).unwrap_or_default(),
+            Expect::Anything | Expect::Absent | Expect::Present => Profiles::default(),
         };
-        let owned = |name: &&String| matches!(name.as_str(), "note" | PROFILE | PROFILES) || name.starts_with(OWN_ATTRIBUTE_PREFIX);
-        let gone: Vec<&str> =
-            read.into_iter().flat_map(Item::keys).filter(owned).filter(|name| !item.contains_key(*name)).map(String::as_str).collect();
-        self.update_subject(identity, item, &gone, |expression| expect.condition(expression)).await.map_err(|refused| match refused {
+        let mut item = suspended.map(status).unwrap_or_default();
+        item.extend(profiles.to_item());
+        if !profiles.by_domain.is_empty() {
+            item.extend(profiles.clone().or(read).to_item());
+        }
+        annotation.write(&mut item)?;
+        self.update_subject(identity, item, &[], |expression| expect.condition(expression)).await.map_err(|refused| match refused {
             Refused::Condition => AdminError::Conflict(expect.refusal()),
             Refused::Other(error) => error,
         })

@@ -57,6 +57,8 @@ pub(super) enum Difference {
         read: u64,
         /// The attributes that differ.
         attributes: Box<[Box<str>]>,
+        /// Those of them that the table's row has, and will not have any more.
+        gone: Box<[Box<str>]>,
     },
     /// The table's row says the same.
     Unchanged,
@@ -73,6 +75,14 @@ impl Planned {
     pub(super) fn changed_attributes(&self) -> &[Box<str>] {
         match &self.difference {
             Difference::Changed { attributes, .. } => attributes,
+            Difference::Added | Difference::Unchanged => &[],
+        }
+    }
+
+    /// Those of them that go.
+    pub(super) fn gone_attributes(&self) -> &[Box<str>] {
+        match &self.difference {
+            Difference::Changed { gone, .. } => gone,
             Difference::Added | Difference::Unchanged => &[],
         }
     }
@@ -201,13 +211,14 @@ impl Plan {
     fn compare(&mut self, index: usize, row: &Row) -> anyhow::Result<()> {
         let planned = &mut self.rows[index];
         let record = planned.record()?;
-        let (wanted, is) = (record.attributes(), meaning(row));
+        let (wanted, is) = (wanted(&record, row), meaning(row));
         planned.difference = if is == wanted {
             Difference::Unchanged
         } else {
             let names = is.keys().chain(wanted.keys().filter(|name| !is.contains_key(*name)));
             let attributes = names.filter(|name| is.get(*name) != wanted.get(*name)).map(|name| name.as_str().into()).collect();
-            Difference::Changed { read: fingerprint(&row.item), attributes }
+            let gone = is.keys().filter(|name| !wanted.contains_key(*name)).map(|name| name.as_str().into()).collect();
+            Difference::Changed { read: fingerprint(&row.item), attributes, gone }
         };
         match (&record, row.standing()) {
             (Record::OfGroup(..), _) => {}
@@ -215,10 +226,13 @@ impl Plan {
                 planned.is_open = row.grant().and_then(Result::ok).is_some_and(|own| opens_the_same(&own, &new.grant));
             }
             // An old file must not let anybody in again who has been shut out since.
-            (Record::Subject(_, new), Some(Standing::Suspended | Standing::Malformed)) if !new.suspended => {
+            (Record::Subject(_, new), Some(standing))
+                if standing == Standing::Malformed && new.suspended.is_none()
+                    || standing != Standing::Active && new.suspended == Some(false) =>
+            {
                 planned.refused = Some("status: the subject is suspended in the table, which only `latchkey resume` ends");
             }
-            (Record::Subject(_, new), _) => planned.is_open = row.profiles().is_some_and(|own| own == new.profiles),
+            (Record::Subject(_, new), _) => planned.is_open = row.profiles().is_some_and(|own| own == new.profiles.clone().or(own.clone())),
         }
         Ok(())
     }
@@ -298,6 +312,23 @@ pub(super) fn meaning(row: &Row) -> Item {
     let mut item = row.item.clone();
     item.retain(|name, _| name != "updated_at" && name != "updated_by");
     item
+}
+
+/// What the table's row is to say once a row of the file is imported. A grant is written as a whole; of a subject's own record what the
+/// file does not name stays: a list of whom to suspend has nothing else in it.
+pub(super) fn wanted(record: &Record, row: &Row) -> Item {
+    let mut wanted = record.attributes();
+    if let Record::Subject(_, new) = record {
+        if !new.profiles.by_domain.is_empty()
+            && let Some(own) = row.profiles()
+        {
+            wanted.extend(new.profiles.clone().or(own).to_item());
+        }
+        for (name, value) in meaning(row) {
+            wanted.entry(name).or_insert(value);
+        }
+    }
+    wanted
 }
 
 /// A number that is another for another row. It is no proof against somebody who wants two to be alike, and nobody gains by that.

@@ -13,7 +13,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use tokio::task::JoinSet;
 
-use super::plan::{Difference, Plan, fingerprint, meaning};
+use super::plan::{Difference, Plan, fingerprint, meaning, wanted};
 use crate::backoff::Backoff;
 use crate::change_log::ChangeLog;
 use crate::grant_args::Owner;
@@ -148,7 +148,7 @@ impl Writing {
         if let Some(read) = read {
             match &current {
                 Some(row) if fingerprint(&row.item) == read => {}
-                Some(row) if meaning(row) == self.record.attributes() => return Ok(What::ThereAlready),
+                Some(row) if meaning(row) == wanted(&self.record, row) => return Ok(What::ThereAlready),
                 Some(_) => return Ok(What::Conflict("the table's row has changed since it was compared")),
                 None => return Ok(What::Conflict("the table's row has been deleted since it was compared")),
             }
@@ -161,7 +161,7 @@ impl Writing {
                 let Some(row) = self.get().await? else {
                     return Ok(What::Conflict("the table's row has been deleted since it was compared"));
                 };
-                Ok(if meaning(&row) != self.record.attributes() {
+                Ok(if meaning(&row) != wanted(&self.record, &row) {
                     What::Conflict("the table's row has been written since it was compared")
                 } else if is_own(&row.item, self.at, self.by.as_deref()) {
                     What::Written(Box::new(Change { before: current, after: Some(row.item), aws_request_id: None }))
@@ -203,7 +203,9 @@ impl Writing {
                     self.table.put_group_grant(whose, &row.grant, &annotation(&row.note, &row.own), expect).await
                 }
                 Record::Subject(identity, row) => {
-                    self.table.put_subject(identity, row.suspended, &row.profiles, &annotation(&row.note, &row.own), expect).await
+                    // A row that is made says what it means; of one that is there, what the file does not say stays.
+                    let suspended = row.suspended.or_else(|| (expect == Expect::Absent).then_some(false));
+                    self.table.put_subject(identity, suspended, &row.profiles, &annotation(&row.note, &row.own), expect).await
                 }
             };
             match change {

@@ -72,6 +72,8 @@ fn only_what_means_something_else_differs() {
     assert_eq!((plan.counts(), plan.differences()), ([1, 1, 2], 2));
     let different: Vec<_> = plan.different().map(|row| (row.line, row.changed_attributes().join(" "))).collect();
     assert_eq!(different, [(2, "note x_a url_seconds".to_owned()), (3, String::new())]);
+    let gone: Vec<_> = plan.different().flat_map(|row| row.gone_attributes()).map(|name| &**name).collect();
+    assert_eq!(gone, ["x_a"], "a grant is written as a whole");
     let Difference::Changed { read, .. } = plan.different().next().unwrap().difference else { panic!("{plan:?}") };
     assert_eq!(read, fingerprint(&row(&table[1]).item));
     assert_ne!(read, fingerprint(&row(&table[0]).item));
@@ -122,7 +124,12 @@ fn a_file_suspends_and_never_lifts_a_suspension() {
     let subject = |status: &str| format!(r#"{{"issuer":"okta","subject":"a","status":"{status}"}}"#);
     assert_bad(&plan(false, &[subject("active")], &[subject("suspended")]), &[(1, "latchkey resume")]);
     assert_bad(&plan(false, &[subject("active")], &[subject("Suspended")]), &[(1, "latchkey resume")]);
-    assert_bad(&plan(false, &[r#"{"issuer":"okta","subject":"a","note":"x"}"#.to_owned()], &[subject("suspended")]), &[(1, "status")]);
+    // What says nothing of the status leaves it; nobody can say what a malformed one was meant to be.
+    let note = [r#"{"issuer":"okta","subject":"a","note":"x"}"#.to_owned()];
+    let noted = plan(false, &note, &[subject("suspended")]);
+    assert_bad(&noted, &[]);
+    assert_eq!(noted.different().flat_map(|row| row.changed_attributes()).map(|name| &**name).collect::<Vec<_>>(), ["note"]);
+    assert_bad(&plan(false, &note, &[subject("Suspended")]), &[(1, "status")]);
     let plan = plan(false, &[subject("suspended")], &[subject("active")]);
     assert_bad(&plan, &[]);
     assert_eq!(plan.counts(), [0, 1, 0]);
@@ -167,8 +174,15 @@ fn a_profile_of_a_subjects_own_row_has_one_owner_too() {
     assert_bad(&plan(false, &[studio("b", "jane", "")], &[subject("a", "Jane")]), &[(1, "see okta a (for the grants of groups)")]);
     assert_bad(&plan(false, &[subject("b", "jane")], &[subject("a", "jane")]), &[(1, "see okta a (for the grants of groups)")]);
     assert_bad(&plan(false, &[subject("b", "jane")], &[subject("a", "jane"), subject("b", "jane")]), &[]);
-    // A row without one takes it away, and says so.
-    let plan = plan(false, &[r#"{"issuer":"okta","subject":"a","status":"active"}"#.to_owned()], &[subject("a", "jane")]);
-    let changed: Vec<_> = plan.different().flat_map(|row| row.changed_attributes()).map(|name| &**name).collect();
-    assert_eq!(changed, ["user_profile_name"]);
+    // A row without one leaves it, and one for another domain adds to it, also where the first was shared.
+    let status = [r#"{"issuer":"okta","subject":"a","status":"active"}"#.to_owned()];
+    assert_eq!(plan(false, &status, &[subject("a", "jane")]).counts(), [0, 0, 1]);
+    let two = [there("a", "d-xyz", "jane"), there("b", "d-abc", "jane")];
+    let both = r#"{"issuer":"okta","subject":"a","user_profile_names":{"d-abc":"jane","d-xyz":"jane"}}"#.to_owned();
+    let again = plan(false, &two[..1], &[both, two[1].clone()]);
+    assert_bad(&again, &[]);
+    assert_eq!(again.counts(), [0, 0, 1]);
+    let more = plan(false, &two[..1], &[there("a", "d-abc", "jane")]);
+    let changed: Vec<_> = more.different().flat_map(|row| row.changed_attributes()).map(|name| &**name).collect();
+    assert_eq!((changed, more.different().map(|row| row.gone_attributes().len()).sum::<usize>()), (vec!["user_profile_names"], 0));
 }
