@@ -19,6 +19,7 @@ use latchkey_domain::subject::Profiles;
 use latchkey_standin::fault::Fault;
 use latchkey_standin::relay::Relay;
 use latchkey_tests::process::Process;
+use latchkey_tests::raw_table::RawTable;
 use latchkey_tests::stack::{World, annotation, clients};
 use serde_json::{Value, json};
 
@@ -445,6 +446,51 @@ fn a_list_of_whom_to_suspend_takes_nothing_else_from_anybody() {
     let (out, _) = assert_ok(scene.grants(&["import", text(&grant), "--dry-run", "--json"]));
     let shown: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
     assert_eq!((&shown["attributes"], &shown["gone"]), (&json!(["expires_at", "url_seconds"]), &json!(["url_seconds"])));
+}
+
+#[test]
+fn a_suspension_does_not_end_with_its_row() {
+    let scene = Scene::start();
+    let raw = RawTable::new(&scene.world.stack.table.endpoint(), &scene.table);
+    let expiring = |subject: &str, status: &str| {
+        let item = serde_json::from_value(json!({"status": status, "note": "CHG-1", "ttl": 1_900_000_000})).unwrap();
+        raw.put(&format!("SUBJECT#local#{subject}"), "SUBJECT", item);
+    };
+    let row = |subject: &str| {
+        let identity = Identity { issuer: IssuerId::new("local").unwrap(), subject: Subject::new(subject).unwrap() };
+        scene.world.block_on(scene.operator().get_subject(&identity)).unwrap().unwrap()
+    };
+    let suspend = |subject: &str| {
+        let mut command = latchkey();
+        command.envs(scene.world.env(&[])).args(["suspend", "--issuer", "local", "--subject", subject]);
+        assert_ok(run(&mut command))
+    };
+    // It is seen, in the list and with a grant.
+    expiring("pia", "suspended");
+    scene.put("pia", "lab", &json!({"kind": "notebook", "notebook_instance_name": "nb-pia"}));
+    let pia = ["--issuer", "local", "--subject", "pia"];
+    let (out, _) = assert_ok(scene.grants(&[&["list"], &pia[..]].concat()));
+    assert!(out.contains("suspended  ttl: by it DynamoDB deletes the row, and the suspension with it; `latchkey suspend`"), "{out}");
+    let (out, _) = assert_ok(scene.grants(&[&["get", "--target", "lab"], &pia[..]].concat()));
+    assert!(out.starts_with("lab suspended (ttl: by it DynamoDB deletes the row"), "{out}");
+    let (out, _) = assert_ok(scene.grants(&[&["get", "--json", "--target", "lab"], &pia[..]].concat()));
+    assert!(serde_json::from_str::<Value>(&out).unwrap()["problem"].as_str().unwrap().starts_with("ttl: "), "{out}");
+    // Who is suspended already stays so, and who becomes so as well.
+    let (out, err) = suspend("pia");
+    assert_eq!(out, "pia was suspended already, and DynamoDB would have deleted that at its ttl: now it stays\n");
+    assert_eq!((change(&err)["before"]["ttl"].as_i64(), change(&err)["after"].get("ttl")), (Some(1_900_000_000), None));
+    expiring("pip", "active");
+    assert_eq!(suspend("pip").0, "pip is suspended\n");
+    // By the file, too.
+    expiring("pat", "suspended");
+    let list = scene.file("list.csv", "issuer,subject,status\nlocal,pat,suspended\n");
+    let (out, _) = assert_ok(scene.grants(&["import", text(&list), "--yes"]));
+    assert!(out.starts_with("~ local pat (the subject): ttl (goes)\n"), "{out}");
+    for subject in ["pia", "pip", "pat"] {
+        let item = row(subject).item;
+        let has = |name: &str, value: &str| item[name] == Attribute::S(value.to_owned());
+        assert!(!item.contains_key("ttl") && has("status", "suspended") && has("note", "CHG-1"), "{subject}: {item:?}");
+    }
 }
 
 #[test]

@@ -31,17 +31,19 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
         GrantsCommand::Get(key) => {
             let owner = key.owner.owner()?;
             let table = aws::table(&key.table.table).await?;
-            let (row, standing) = match &owner {
+            let (row, subject) = match &owner {
                 Owner::Subject(identity) => {
                     let row = table.get_grant(identity, &key.target).await?;
                     let subject = if row.is_some() { table.get_subject(identity).await? } else { None };
-                    (row, subject.and_then(|row| row.standing()).unwrap_or(Standing::Active))
+                    (row, subject)
                 }
-                Owner::Group(whose) => (table.get_group_grant(whose, &key.target).await?, Standing::Active),
+                Owner::Group(whose) => (table.get_group_grant(whose, &key.target).await?, None),
             };
             let Some(row) = row else { return Ok(absent(json, &owner, &key)) };
+            let standing = subject.as_ref().and_then(Row::standing).unwrap_or(Standing::Active);
             let state = state::of(&row, standing, SystemClock::new().now());
-            report(json, &list::described(&row, state), &list::shown(&row, state));
+            let problem = list::problem(&row).or_else(|| list::problem(subject.as_ref()?));
+            report(json, &list::described(&row, state, problem.as_deref()), &list::shown(&row, state, problem.as_deref()));
             Ok(ExitCode::SUCCESS)
         }
         GrantsCommand::List { table, filter } => list::run(&table.table, &filter, json).await,

@@ -91,8 +91,8 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
     let whose = subject.as_ref().map_or(Whose::Everyone, Whose::of);
     let suspension = match (suspends, found.standing) {
         (false, _) => Suspension::NotAsked,
-        (true, Some(Standing::Suspended)) => Suspension::Already,
-        (true, Some(Standing::Active | Standing::Malformed) | None) => Suspension::Planned,
+        (true, Some(Standing::Suspended)) if !found.expires => Suspension::Already,
+        (true, Some(Standing::Active | Standing::Malformed | Standing::Suspended) | None) => Suspension::Planned,
     };
     let grants = subject.as_ref().filter(|_| suspends || args.role_arn.is_empty()).map(|_| found.grants);
     let planned = Report::planned(args.undo, revocation(whose, suspends, &looked, iam.now()), &looked, iam.now());
@@ -258,6 +258,8 @@ struct InTable {
     without_role: usize,
     /// The subject's own, where it has a row; of everyone nobody's.
     standing: Option<Standing>,
+    /// Whether DynamoDB deletes that row some day: then a suspension in it is none for good.
+    expires: bool,
 }
 
 impl InTable {
@@ -300,6 +302,7 @@ impl InTable {
     fn take(&mut self, row: &Row) {
         if let Some(standing) = row.standing() {
             self.standing = Some(standing);
+            self.expires = row.is_subject_that_expires();
         }
         if row.target_name().is_some() {
             self.grants += 1;

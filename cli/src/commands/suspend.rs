@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use latchkey_aws::grant_admin::Annotation;
+use latchkey_aws::grant_admin::{Annotation, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
@@ -29,7 +29,15 @@ pub async fn run(args: &SuspendArgs, suspended: bool, json: bool) -> anyhow::Res
             log.record(at, &Owner::Subject(identity.clone()), None, change)?;
             let before = change.before.as_ref().and_then(|row| row.item.get("status"));
             let was_so = before == change.after.as_ref().and_then(|item| item.get("status"));
+            let expired = change.before.as_ref().is_some_and(Row::is_subject_that_expires);
             match (suspended, was_so) {
+                (true, true) if expired => (
+                    "kept",
+                    format!(
+                        "{} was suspended already, and DynamoDB would have deleted that at its ttl: now it stays",
+                        args.subject.subject
+                    ),
+                ),
                 (true, false) => ("suspended", format!("{identity} is suspended", identity = args.subject.subject)),
                 // Only a new note can have brought a suspended subject here.
                 (true, true) => ("noted", format!("{identity} was suspended already; the note is new", identity = args.subject.subject)),

@@ -6,6 +6,7 @@ use latchkey_aws::grant_admin::Row;
 use latchkey_domain::clock::Timestamp;
 use latchkey_domain::identity::IssuerId;
 use latchkey_domain::item::Value;
+use latchkey_domain::subject::Standing;
 use serde_json::json;
 
 use super::filter::Rows;
@@ -24,15 +25,25 @@ pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::
     while let Some((row, state)) = rows.next().await? {
         let (issuer, subject) = whose(&row);
         let target = what(&row);
-        let opens = row.opens().unwrap_or_default();
-        let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {opens}", state.as_str());
-        report(json, &described(&row, state), text.trim_end());
+        let problem = problem(&row);
+        // What is wrong with a grant `get` says; of a subject's own row there is no other place.
+        let more = row.opens().or_else(|| problem.clone().filter(|_| row.is_subject())).unwrap_or_default();
+        let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {more}", state.as_str());
+        report(json, &described(&row, state, problem.as_deref()), text.trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is wrong with a row.
+pub(super) fn problem(row: &Row) -> Option<String> {
+    if row.is_subject_that_expires() && row.standing() != Some(Standing::Active) {
+        return Some("ttl: by it DynamoDB deletes the row, and the suspension with it; `latchkey suspend` takes it off".to_owned());
+    }
+    row.defect().map(|defect| defect.to_string())
+}
+
 /// A row for scripts.
-pub(super) fn described(row: &Row, state: State) -> serde_json::Value {
+pub(super) fn described(row: &Row, state: State, problem: Option<&str>) -> serde_json::Value {
     let group = row.group.as_ref();
     json!({
         "issuer": row.identity.as_ref().map(|identity| &identity.issuer).or(group.map(|whose| &whose.issuer)).map(IssuerId::as_str),
@@ -40,14 +51,14 @@ pub(super) fn described(row: &Row, state: State) -> serde_json::Value {
         "group": group.map(|whose| whose.group.as_str()),
         "target": row.target_name(),
         "state": state.as_str(),
-        "problem": row.defect().map(|defect| defect.to_string()),
+        "problem": problem,
         "attributes": row.item,
     })
 }
 
 /// A row for people.
-pub(super) fn shown(row: &Row, state: State) -> String {
-    let problem = row.defect().map(|defect| format!(" ({defect})")).unwrap_or_default();
+pub(super) fn shown(row: &Row, state: State, problem: Option<&str>) -> String {
+    let problem = problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
     let mut text = format!("{} {}{problem}", row.target_name().unwrap_or_default(), state.as_str());
     for (name, value) in &row.item {
         let value = match (name.as_str(), value) {

@@ -96,6 +96,11 @@ impl Row {
         self.grant().and_then(Result::err).or_else(|| self.group_grant()?.err())
     }
 
+    /// Whether DynamoDB deletes the subject's own row some day, and with it a suspension; no row that this program writes has a `ttl`.
+    pub fn is_subject_that_expires(&self) -> bool {
+        self.is_subject() && self.item.contains_key("ttl")
+    }
+
     /// The user profiles that the subject's own row says are its own; none for rows that are no subjects, or do not say it legally.
     pub fn profiles(&self) -> Option<Profiles> {
         if self.is_subject() && self.identity.is_some() { Profiles::from_item(Some(&self.item)).ok() } else { None }

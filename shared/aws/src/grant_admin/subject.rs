@@ -13,11 +13,15 @@ use super::entry::{Entry, Write, Written};
 use super::{AdminError, Annotation, Change, Expect, Expression, GrantAdmin, Row, writable};
 use crate::item::key;
 
+/// By it DynamoDB deletes a row. A subject's own is none that ends by itself: a suspension would end with it.
+const TTL: &str = "ttl";
+
 impl GrantAdmin {
     /// Suspends a subject or makes it active again, with one write that holds from the next request on. A note that is there
-    /// stays, unless the annotation has one; so does everything else in the row.
+    /// stays, unless the annotation has one; so does everything else in the row, but for a `ttl`.
     ///
-    /// None when the subject was suspended already, with this note if there is one, or was not suspended: then nothing is written.
+    /// None when the subject was suspended already, for good and with this note if there is one, or was not suspended: then nothing is
+    /// written.
     ///
     /// # Errors
     /// [`AdminError::OwnAttribute`], [`AdminError::Aws`].
@@ -31,7 +35,8 @@ impl GrantAdmin {
             };
             if suspended {
                 let (_, other, absent) = differs(expression, "status", "suspended");
-                let mut condition = format!("{absent} OR {other}");
+                // A row with a `ttl` DynamoDB would delete some day, and the suspension with it.
+                let mut condition = format!("{absent} OR {other} OR attribute_exists({})", expression.name(TTL));
                 if let Some(note) = &annotation.note {
                     let (_, other, absent) = differs(expression, "note", note);
                     condition.push_str(&format!(" OR {absent} OR {other}"));
@@ -43,7 +48,7 @@ impl GrantAdmin {
                 format!("{there} AND {other}")
             }
         };
-        match self.update_subject(identity, item, &[], |expression| Some(different(expression))).await {
+        match self.update_subject(identity, item, &[TTL], |expression| Some(different(expression))).await {
             Ok(change) => Ok(Some(change)),
             Err(Refused::Condition) => Ok(None),
             Err(Refused::Other(error)) => Err(error),
@@ -97,7 +102,7 @@ impl GrantAdmin {
     }
 
     /// Writes of the subject's own row what is given: its status, its user profiles, its note and the operator's own attributes. What
-    /// the row has besides stays: of what was read, also the profiles in domains that none is given for.
+    /// the row has besides stays, but for a `ttl`: of what was read, also the profiles in domains that none is given for.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] when `expect` does not hold, and also when the row was written and the answer was lost;
@@ -120,7 +125,7 @@ impl GrantAdmin {
             item.extend(profiles.clone().or(read).to_item());
         }
         annotation.write(&mut item)?;
-        self.update_subject(identity, item, &[], |expression| expect.condition(expression)).await.map_err(|refused| match refused {
+        self.update_subject(identity, item, &[TTL], |expression| expect.condition(expression)).await.map_err(|refused| match refused {
             Refused::Condition => AdminError::Conflict(expect.refusal()),
             Refused::Other(error) => error,
         })

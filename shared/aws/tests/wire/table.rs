@@ -419,7 +419,11 @@ fn operators_suspend_with_one_write() {
         .collect();
     written.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(written, [("status".to_owned(), value!({"S": "suspended"})), ("updated_at".to_owned(), value!({"N": "7"}))]);
-    assert_eq!(body["UpdateExpression"], "SET #n0 = :v0, #n1 = :v1");
+    // Without its `ttl`, by which DynamoDB would delete the row some day and lift the suspension: also from one that is suspended.
+    assert_eq!(body["UpdateExpression"], "SET #n0 = :v0, #n1 = :v1 REMOVE #n2");
+    assert_eq!(body["ExpressionAttributeNames"]["#n2"], "ttl");
+    let condition = body["ConditionExpression"].as_str().unwrap();
+    assert!(condition.ends_with(" OR attribute_exists(#n2)"), "{condition}");
     // Done already: nothing has changed, and it is no error.
     let there = Server::new([error(400, "ConditionalCheckFailedException")]);
     assert_eq!(block_on(admin(&there).set_suspended(&identity(), true, &Annotation::at(NOW))).unwrap(), None);
@@ -428,25 +432,26 @@ fn operators_suspend_with_one_write() {
 #[test]
 fn of_a_subjects_record_only_what_is_given_is_written() {
     let old = r#"{"Attributes":{"pk":{"S":"p"},"sk":{"S":"SUBJECT"},"status":{"S":"active"},"note":{"S":"old"},"x_old":{"S":"1"},
-        "email":{"S":"e"}}}"#;
+        "email":{"S":"e"},"ttl":{"N":"1900000000"}}}"#;
     let server = Server::new([json(200, old)]);
-    let read = Item::from(
+    let mut read = Item::from(
         [("status", "active"), ("note", "old"), ("x_old", "1"), ("email", "e")].map(|(n, v)| (n.to_owned(), Value::S(v.to_owned()))),
     );
+    read.insert("ttl".to_owned(), Value::N("1900000000".to_owned()));
     let annotation = Annotation::at(Timestamp::from_unix_seconds(7));
     let put = |server: &Server| {
         block_on(admin(server).put_subject(&identity(), Some(true), &Profiles::default(), &annotation, Expect::AsRead(&read)))
     };
     let change = put(&server).unwrap();
     let body = server.requests().remove(0).json();
-    let set = body["UpdateExpression"].as_str().unwrap();
+    let (set, removed) = body["UpdateExpression"].as_str().unwrap().split_once(" REMOVE ").unwrap();
     let named = |part: &str| -> Vec<String> {
         let placeholders = part.split([' ', ',']).filter(|word| word.starts_with('#'));
         placeholders.map(|placeholder| body["ExpressionAttributeNames"][placeholder].as_str().unwrap().to_owned()).collect()
     };
     let mut set = named(set);
     set.sort();
-    assert_eq!(set, ["status", "updated_at"]);
+    assert_eq!((set, named(removed)), (vec!["status".to_owned(), "updated_at".to_owned()], vec!["ttl".to_owned()]));
     let condition = body["ConditionExpression"].as_str().unwrap();
     assert!(condition.starts_with("attribute_exists(pk) AND ") && condition.contains("attribute_not_exists("), "{condition}");
     assert_eq!(change.before.unwrap().item, read);

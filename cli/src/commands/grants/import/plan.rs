@@ -327,6 +327,8 @@ pub(super) fn wanted(record: &Record, row: &Row) -> Item {
         for (name, value) in meaning(row) {
             wanted.entry(name).or_insert(value);
         }
+        // The row is not to go by itself, and a suspension with it.
+        wanted.remove("ttl");
     }
     wanted
 }
