@@ -151,9 +151,38 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
     // Somebody without any record.
     let nobody = ["--issuer", "local", "--subject", "nobody-yet"];
     let (out, err) = assert_ok(dev.run(&[&["resume"], &nobody[..]].concat()));
-    assert_eq!((out.as_str(), err.as_str()), ("nobody-yet was not suspended\n", ""));
-    let (_, err) = assert_ok(dev.run(&[&["suspend", "--by", "ops"], &nobody[..]].concat()));
+    let mind = "the table had nothing of this subject: is it spelt as the issuer spells it?";
+    assert_eq!((out, err), (format!("nobody-yet was not suspended\n  mind              {mind}\n"), String::new()));
+    let (out, err) = assert_ok(dev.run(&[&["suspend", "--by", "ops"], &nobody[..]].concat()));
+    assert_eq!(out, format!("nobody-yet is suspended\n  mind              {mind}\n"));
     assert_eq!((&change(&err)["change"], &change(&err)["after"]["updated_by"]), (&"created".into(), &"ops".into()));
+    let (out, _) = assert_ok(dev.run(&["suspend", "--json", "--issuer", "local", "--subject", "nobody-at-all"]));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["mind"], mind);
+    // Of somebody who has a grant, and no record, nothing is to be minded.
+    assert_ok(dev.grants(&[
+        "put",
+        "--issuer",
+        "local",
+        "--subject",
+        "granted",
+        "--target",
+        "runs",
+        "--kind",
+        "mlflow-server",
+        "--tracking-server-name",
+        "s",
+    ]));
+    assert_eq!(assert_ok(dev.run(&["suspend", "--issuer", "local", "--subject", "granted"])).0, "granted is suspended\n");
+    // An issuer that is not there: nothing is done. Only where the variable says which there are can that be known.
+    for command in [&["suspend"][..], &["resume"], &["revoke", "--yes"]] {
+        let (code, out, err) = dev.run(&[command, &["--issuer", "locl", "--subject", "demo-dave"]].concat());
+        assert_eq!((code, out.as_str()), (1, ""), "{command:?}: {err}");
+        assert!(err.starts_with("latchkey: nothing is done: there is no issuer locl in LATCHKEY_ISSUERS, which has local."), "{err}");
+    }
+    assert!(!dev.grants(&["list"]).1.contains("locl"));
+    let mut command = latchkey();
+    command.envs(dev.environment.iter().filter(|(name, _)| name != "LATCHKEY_ISSUERS").cloned());
+    assert_ok(run(command.args(["suspend", "--issuer", "formerly", "--subject", "demo-dave"])));
 
     // Everything as a file, in which a spreadsheet runs nothing.
     let exported = dev.folder.path().join("all.csv");

@@ -15,9 +15,12 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use latchkey_domain::identity::IssuerId;
+use latchkey_oidc::config::parse_issuers;
 
 use crate::args::{Cli, Command, IssuersArgs};
+use crate::aws;
 
 /// Runs a command.
 ///
@@ -78,6 +81,21 @@ fn read_issuers_text(arguments: &IssuersArgs) -> anyhow::Result<String> {
         (Some(file), _) => std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
         (None, text) => text.clone().unwrap_or_default(),
     })
+}
+
+/// That an issuer is one of those that are configured, where LATCHKEY_ISSUERS says which there are. Under an id that is none of theirs
+/// nobody ever asks, and whoever was meant goes on.
+fn check_issuer(issuer: &IssuerId) -> anyhow::Result<()> {
+    let Some(text) = aws::environment_variable("LATCHKEY_ISSUERS").filter(|text| !text.is_empty()) else { return Ok(()) };
+    let issuers = parse_issuers(&text).context("LATCHKEY_ISSUERS says which issuers there are, and cannot be used")?;
+    if issuers.iter().any(|one| one.id == *issuer) {
+        return Ok(());
+    }
+    let ids: Vec<&str> = issuers.iter().map(|one| one.id.as_str()).collect();
+    bail!(
+        "nothing is done: there is no issuer {issuer} in LATCHKEY_ISSUERS, which has {}. Where it is one that was, unset the variable",
+        ids.join(", ")
+    )
 }
 
 /// Asks on the terminal. What is not yes is no.

@@ -20,7 +20,7 @@ use latchkey_domain::subject::Standing;
 
 use self::report::{Looked, Outcome, Report, RoleReport, Suspension};
 use super::grants::filter;
-use super::{Usage, confirmed, say};
+use super::{Usage, check_issuer, confirmed, say};
 use crate::args::RevokeArgs;
 use crate::aws;
 use crate::change_log::{ChangeLog, PolicyChange};
@@ -44,6 +44,10 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
         .into());
     }
     let subject = args.subject();
+    // What was done to the wrong one can be taken back.
+    if let Some(identity) = subject.as_ref().filter(|_| !args.undo) {
+        check_issuer(&identity.issuer)?;
+    }
     let suspends = subject.is_some() && !args.undo && !args.no_suspend;
     if args.table.is_none() && (suspends || args.role_arn.is_empty()) {
         return Err(Usage(

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use latchkey_aws::grant_admin::{Annotation, Row};
+use latchkey_aws::grant_admin::{Annotation, GrantAdmin, Row};
 use latchkey_domain::clock::{Clock as _, SystemClock};
+use latchkey_domain::identity::Identity;
 use serde_json::json;
 
-use super::report;
+use super::{check_issuer, report};
 use crate::args::SuspendArgs;
 use crate::aws;
 use crate::change_log::ChangeLog;
@@ -15,8 +16,9 @@ use crate::grant_args::Owner;
 /// Suspends a subject, or makes it active again. What is so already is no failure.
 ///
 /// # Errors
-/// Whatever keeps the table from answering.
+/// An issuer that is not configured, and whatever keeps the table from answering.
 pub async fn run(args: &SuspendArgs, suspended: bool, json: bool) -> anyhow::Result<ExitCode> {
+    check_issuer(&args.subject.issuer)?;
     let log = ChangeLog::open(if suspended { "suspend" } else { "resume" }, &args.change, &args.table.table)?;
     let identity = args.subject.identity();
     let at = SystemClock::new().now();
@@ -47,7 +49,25 @@ pub async fn run(args: &SuspendArgs, suspended: bool, json: bool) -> anyhow::Res
         None if suspended => ("unchanged", format!("{} was suspended already", args.subject.subject)),
         None => ("unchanged", format!("{} was not suspended", args.subject.subject)),
     };
-    let value = json!({"issuer": identity.issuer.as_str(), "subject": identity.subject.as_str(), "state": state, "done": done});
-    report(json, &value, &text);
+    let mut value = json!({"issuer": identity.issuer.as_str(), "subject": identity.subject.as_str(), "state": state, "done": done});
+    let had_record = match &changed {
+        Some(change) => change.before.is_some(),
+        None => suspended,
+    };
+    let mind = if had_record { None } else { mind(&table, &identity).await };
+    if let Some(mind) = mind {
+        value["mind"] = mind.into();
+    }
+    report(json, &value, &mind.map_or_else(|| text.clone(), |mind| format!("{text}\n  mind              {mind}")));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be minded of a subject that had no record: a subject that is spelt in another way is somebody else, whom nobody knows,
+/// and whoever was meant goes on. What was asked for is done all the same: grants of groups leave nothing in the table of who has them.
+async fn mind(table: &GrantAdmin, identity: &Identity) -> Option<&'static str> {
+    match table.list_subject(identity).await {
+        Ok(rows) if rows.iter().any(|row| !row.is_subject()) => None,
+        Ok(_) => Some("the table had nothing of this subject: is it spelt as the issuer spells it?"),
+        Err(_) => Some("the table had no record of this subject, and its grants cannot be read: is it spelt as the issuer spells it?"),
+    }
 }
