@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::grant_args::Owner;
+use crate::printable;
 
 /// Who makes a change, and where that is written down.
 #[derive(Debug, Clone, Args)]
@@ -182,12 +183,12 @@ impl<'a> ChangeLog<'a> {
     }
 
     fn write(&self, record: &impl Serialize) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        // On a terminal it is read, too.
+        let line = format!("{}\n", printable::lines(&serde_json::to_string(record)?));
         // In one piece: what is appended to a file in one write does not mix with another process's lines.
         let written = match &self.file {
-            Some(file) => (&*file).write_all(&line),
-            None => io::stderr().lock().write_all(&line),
+            Some(file) => (&*file).write_all(line.as_bytes()),
+            None => io::stderr().lock().write_all(line.as_bytes()),
         };
         written.context("the change is made, and its audit line cannot be written")
     }

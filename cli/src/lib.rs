@@ -14,6 +14,7 @@
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
 //! | [`grant_file`] | files of grants |
+//! | [`printable`] | what others wrote, for a terminal |
 //! | [`portal`] | a portal to click, over the embedded broker |
 //! | [`revocation`], [`issuing_roles`] | what cuts live sessions, and the roles that it is written to |
 
@@ -38,4 +39,5 @@ pub mod grant_file;
 pub mod http;
 pub mod issuing_roles;
 pub mod portal;
+pub mod printable;
 pub mod revocation;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use latchkey::advice;
 use latchkey::args::Cli;
-use latchkey::commands;
+use latchkey::{commands, printable};
 
 /// Exit codes: 0, 1 for refused, not found or failed, 2 for usage (clap's own, and what only the command can see).
 #[expect(clippy::print_stderr, reason = "a command says on standard error why it failed")]
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("latchkey: {error:#}");
+            // It may have AWS's words in it, and what a file says.
+            eprintln!("latchkey: {}", printable::lines(&format!("{error:#}")));
             if let Some(advice) = advice::what_to_do(&error) {
                 eprintln!("what to do: {advice}");
             }

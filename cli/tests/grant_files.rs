@@ -522,6 +522,61 @@ fn a_suspension_does_not_end_with_its_row() {
     }
 }
 
+/// Escape sequences, C1's among them, and what shows text in another order or on another line.
+const OBEYED: &str = "\u{1b}]52;c;eA\u{7}\u{9b}2J\u{202e}\u{2028}\n";
+
+#[test]
+fn what_stands_in_the_table_or_a_file_a_terminal_is_shown_and_does_not_obey() {
+    let scene = Scene::start();
+    let raw = RawTable::new(&scene.world.stack.table.endpoint(), &scene.table);
+    let item = |value: Value| serde_json::from_value::<Item>(value).unwrap();
+    let spelt = "\u{202e}aip\u{2066}";
+    let of_pia = format!("SUBJECT#local#{spelt}");
+    let own = |value: &str| json!({"kind": "notebook", "notebook_instance_name": "nb-pia", "note": value, "x_n": {"m": value}});
+    raw.put(&of_pia, "TARGET#lab", item(own(OBEYED)));
+    raw.put(&of_pia, &format!("TARGET#{OBEYED}"), item(own("")));
+    raw.put(&of_pia, "TARGET#odd", item(json!({"kind": "notebook", "notebook_instance_name": "nb", OBEYED: OBEYED})));
+    raw.put(&format!("SUBJECT#{OBEYED}"), "SUBJECT", item(json!({"status": "active"})));
+    let shown = |arguments: &[&str]| {
+        let (_, out, err) = scene.grants(arguments);
+        for (stream, text) in [("output", &out), ("error", &err)] {
+            let obeyed = text.chars().find(|c| c.is_control() && *c != '\n' || OBEYED.contains(*c) && *c != '\n' && !c.is_ascii());
+            assert_eq!(obeyed, None, "{arguments:?}, standard {stream}: {text:?}");
+            assert!(!text.contains("\u{2066}"), "{arguments:?}, standard {stream}: {text:?}");
+        }
+        (out, err)
+    };
+    let (list, _) = shown(&["list"]);
+    let ours: Vec<&str> = list.lines().filter(|line| line.contains("\\u202e")).collect();
+    assert!(ours.len() == 4 && ours.iter().any(|line| line.contains("SUBJECT#\\u001b]52;c;eA\\u0007\\u009b2J\\u202e\\u2028\\n")), "{list}");
+    let (get, _) = shown(&["get", "--issuer", "local", "--subject", spelt, "--target", "lab"]);
+    assert!(get.contains("\n  note                \\u001b]52;") && get.lines().count() == 5, "{get}");
+    let (get, _) = shown(&["get", "--issuer", "local", "--subject", spelt, "--target", "odd"]);
+    assert!(get.starts_with("odd malformed (?]52;c;eA??2J\\u202e") && get.lines().count() == 4, "{get}");
+    let to = scene.folder.path().join("all.jsonl");
+    let (_, err) = shown(&["export", text(&to)]);
+    assert_eq!(err.lines().filter(|line| line.contains("is left out")).count(), 3, "{err}");
+    // For scripts it is as it was.
+    let (list, _) = shown(&["list", "--json"]);
+    let rows: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.iter().any(|row| row["subject"] == spelt && row["attributes"]["note"] == OBEYED), "{list}");
+    // A file's rows, what is wrong with them, whose a door is, and the line of the change.
+    let row = |more: &str| {
+        format!(r#"{{"issuer":"local","subject":"x\u202ey\u2066","target":"lab","kind":"notebook","notebook_instance_name":"{more}}}"#)
+    };
+    let file = |text: &str| scene.file("a.jsonl", text);
+    for problem in [row("nb-pia\""), row("nb-x\",\"x\\u001b\\u202e\":1")] {
+        let (out, _) = shown(&["import", text(&file(&problem)), "--yes"]);
+        assert!(out.contains("nothing is written: 1 row is bad"), "{out}");
+    }
+    let (out, err) = shown(&["import", text(&file(&row("nb-x\",\"note\":\"\\u009b\\u001b\""))), "--yes"]);
+    assert!(out.starts_with("+ local x\\u202ey\\u2066 lab\n"), "{out}");
+    assert_eq!(change(&err)["after"]["note"], "\u{9b}\u{1b}");
+    let put =
+        ["put", "--issuer", "local", "--subject", "other", "--target", "lab", "--kind", "notebook", "--notebook-instance-name", "nb-pia"];
+    assert!(shown(&put).0.contains("\n  local \\u202eaip\\u2066 (target lab)\n"));
+}
+
 #[test]
 fn an_export_that_is_not_whole_says_so() {
     let scene = Scene::start();

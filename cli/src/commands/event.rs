@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::say;
+use super::say_as_it_is;
 use crate::args::EventArgs;
 use crate::event;
 
@@ -14,6 +14,7 @@ use crate::event;
 /// The file cannot be read, or `latchkey dev` gives no token.
 pub async fn run(args: EventArgs) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
-    say(event::fill_in(&text, async |name| event::demo_token(&args.issuer, name).await).await?);
+    // For a program, which gets the file as it is.
+    say_as_it_is(&event::fill_in(&text, async |name| event::demo_token(&args.issuer, name).await).await?);
     Ok(ExitCode::SUCCESS)
 }

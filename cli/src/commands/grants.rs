@@ -73,7 +73,8 @@ fn absent(json: bool, owner: &Owner, key: &GrantKey) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Whose row it is, for people: the issuer's id and the subject or the group, or the key that names neither.
+/// Whose row it is: the issuer's id and the subject or the group, or the key that names neither. On a terminal it is to be
+/// [`printable`](crate::printable), as is [`what`].
 fn whose(row: &Row) -> (&str, String) {
     match (&row.identity, &row.group) {
         (Some(identity), _) => (identity.issuer.as_str(), identity.subject.to_string()),
@@ -82,7 +83,7 @@ fn whose(row: &Row) -> (&str, String) {
     }
 }
 
-/// Which of their rows it is, for people.
+/// Which of their rows it is.
 fn what(row: &Row) -> &str {
     row.target_name().unwrap_or(if row.group.is_some() { "(the group)" } else { "(the subject)" })
 }

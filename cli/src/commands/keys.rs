@@ -20,6 +20,7 @@ use super::{read_issuers_text, say};
 use crate::advice::NoAnswer;
 use crate::args::{IssuersArgs, KeysCommand};
 use crate::aws;
+use crate::printable::printable;
 
 /// The most that one run may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,7 +70,7 @@ fn told(record: &KeysRecord) -> String {
         Outcome::Failed => format!("{} failed: {}", record.issuer, record.reason.unwrap_or("unknown")),
     };
     if let Some(source) = &record.source {
-        let _ = write!(text, "\n  from                {source}");
+        let _ = write!(text, "\n  from                {}", printable(source));
     }
     for key_id in &record.key_ids {
         let _ = write!(text, "\n  key                 {key_id:?}");
@@ -128,7 +129,7 @@ async fn show(table: &str, issuer: &str, json: bool) -> anyhow::Result<ExitCode>
             let _ = write!(text, "\n  key                 {id:?} for {}", algorithms.join(", "));
         }
         for (index, fault) in &skipped {
-            let _ = write!(text, "\n  not used            key number {index}: {fault}");
+            let _ = write!(text, "\n  not used            key number {index}: {}", printable(fault));
         }
         text
     });

@@ -21,6 +21,7 @@ use latchkey_oidc::config::parse_issuers;
 
 use crate::args::{Cli, Command, IssuersArgs};
 use crate::aws;
+use crate::printable;
 
 /// Runs a command.
 ///
@@ -64,10 +65,15 @@ fn report(json: bool, value: &serde_json::Value, text: &str) {
     }
 }
 
-/// Writes a line to standard output. A reader that has gone away (`latchkey … | head`) is not an error.
-fn say(line: impl AsRef<str>) {
+/// Writes text, or JSON, to standard output, with nothing in it that a terminal would obey.
+fn say(text: impl AsRef<str>) {
+    say_as_it_is(&printable::lines(text.as_ref()));
+}
+
+/// Writes text to standard output. A reader that has gone away (`latchkey … | head`) is not an error.
+fn say_as_it_is(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{}", line.as_ref());
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The JSON array of issuers, from where the arguments say.

@@ -26,6 +26,7 @@ use crate::aws;
 use crate::change_log::{ChangeLog, PolicyChange};
 use crate::grant_args::Owner;
 use crate::issuing_roles::IssuingRoles;
+use crate::printable;
 use crate::revocation::{Revocation, Whose};
 
 /// How far ahead a revocation reaches where the subject is suspended: what the broker had decided before the suspension opens its
@@ -377,7 +378,7 @@ const fn code(done: bool) -> ExitCode {
 /// Says something beside the output.
 fn aside(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", printable::lines(text));
 }
 
 /// The identity as it is written on the command line.

@@ -8,6 +8,7 @@ use latchkey_domain::item::Value as Attribute;
 use serde_json::Value;
 
 use super::{Checked, Decision, Explanation, Outcome, Planned};
+use crate::printable::printable;
 
 /// How wide the names before values are.
 const NAMES: usize = 30;
@@ -44,7 +45,7 @@ fn headline(explanation: &Explanation) -> String {
     let Explanation { status, code, .. } = explanation;
     let at = explanation.at.rfc3339();
     let whom = match (&explanation.issuer, &explanation.subject) {
-        (Some(issuer), Some(subject)) => format!(" for {issuer} {subject}"),
+        (Some(issuer), Some(subject)) => printable(&format!(" for {issuer} {subject}")),
         (Some(_) | None, Some(_) | None) => String::new(),
     };
     match (explanation.decision, explanation.action) {
@@ -106,7 +107,7 @@ fn check(text: &mut String, number: &str, outcome: Outcome, what: &str) {
 
 fn grant(text: &mut String, explanation: &Explanation) {
     if let Some(grant) = &explanation.grant {
-        let _ = write!(text, "\n\nThe grant that matched: {}", grant.target);
+        let _ = write!(text, "\n\nThe grant that matched: {}", printable(&grant.target));
         if let Some(group) = &grant.group {
             let _ = write!(text, ", of the group {}", printable(group));
         }
@@ -131,7 +132,7 @@ fn grant(text: &mut String, explanation: &Explanation) {
         for target in &explanation.targets {
             let opens = if target.opens { "opens" } else { "does not open" };
             let default = if target.default { "; meant when none is named" } else { "" };
-            let _ = write!(text, "\n  {:<20}{:<16}{opens}{default}", target.name, target.kind);
+            let _ = write!(text, "\n  {:<20}{:<16}{opens}{default}", printable(&target.name), target.kind);
         }
     }
 }
@@ -163,11 +164,7 @@ fn calls(text: &mut String, calls: &[Planned]) {
 
 fn member(text: &mut String, indent: usize, name: &str, value: &str) {
     // A long name takes what it needs, and a blank.
+    let name = printable(name);
     let width = NAMES.max(name.len() + 1);
     let _ = write!(text, "\n{:indent$}{name:<width$}{}", "", printable(value));
-}
-
-/// Tokens and rows can hold what a terminal would obey.
-fn printable(value: &str) -> String {
-    value.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

@@ -14,6 +14,7 @@ use crate::args::RowFilter;
 use crate::aws;
 use crate::commands::Usage;
 use crate::grant_file::{Format, Record, Writer};
+use crate::printable::printable;
 
 /// What an export has come to.
 #[derive(Debug, Default)]
@@ -70,7 +71,8 @@ async fn export(table: &GrantAdmin, filter: &RowFilter, format: Format, to: impl
                 let (issuer, subject) = whose(&row);
                 let what = what(&row);
                 let problem = problem.and_then(Result::err).map_or_else(|| "pk: names no subject".to_owned(), |defect| defect.to_string());
-                let _ = writeln!(io::stderr(), "latchkey: {issuer} {subject} {what} is left out: {problem}");
+                let said = format!("latchkey: {issuer} {subject} {what} is left out: {problem}");
+                let _ = writeln!(io::stderr(), "{}", printable(&said));
             }
         }
     }

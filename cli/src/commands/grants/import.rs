@@ -23,6 +23,7 @@ use crate::aws;
 use crate::change_log::ChangeLog;
 use crate::commands::{Usage, confirmed, say};
 use crate::grant_file::{Format, entries};
+use crate::printable::printable;
 
 /// How many differences people are shown; scripts get all of them.
 const SHOWN: usize = 100;
@@ -120,7 +121,7 @@ fn refuse(plan: &Plan, json: bool) -> bool {
         return false;
     }
     for (line, problem) in &plan.bad {
-        report(json, &json!({"line": line, "done": "refused", "problem": problem}), &format!("line {line}: {problem}"));
+        report(json, &json!({"line": line, "done": "refused", "problem": problem}), &format!("line {line}: {}", printable(problem)));
     }
     let count = plan.bad.len();
     let rows = if count == 1 { "1 row is bad".to_owned() } else { format!("{count} rows are bad") };
@@ -148,7 +149,7 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
             "line": row.line, "issuer": owner.issuer().as_str(), "subject": owner.subject(),
             "group": owner.group(), "target": target, "difference": word, "attributes": attributes, "gone": gone,
         });
-        report(json, &value, &text);
+        report(json, &value, &printable(&text));
     }
     let [added, changed, unchanged] = plan.counts();
     if !json {

@@ -15,6 +15,7 @@ use super::{report, what, whose};
 use crate::args::RowFilter;
 use crate::aws;
 use crate::commands::say;
+use crate::printable::printable;
 
 pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::Result<ExitCode> {
     let table = aws::table(table).await?;
@@ -24,10 +25,10 @@ pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::
     let mut rows = Rows::new(&table, filter);
     while let Some((row, state)) = rows.next().await? {
         let (issuer, subject) = whose(&row);
-        let target = what(&row);
+        let (subject, target) = (printable(&subject), printable(what(&row)));
         let problem = problem(&row);
         // What is wrong with a grant `get` says; of a subject's own row there is no other place.
-        let more = row.opens().or_else(|| problem.clone().filter(|_| row.is_subject())).unwrap_or_default();
+        let more = row.opens().or_else(|| problem.clone().filter(|_| row.is_subject())).map(|more| printable(&more)).unwrap_or_default();
         let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {more}", state.as_str());
         report(json, &described(&row, state, problem.as_deref()), text.trim_end());
     }
@@ -58,8 +59,8 @@ pub(super) fn described(row: &Row, state: State, problem: Option<&str>) -> serde
 
 /// A row for people.
 pub(super) fn shown(row: &Row, state: State, problem: Option<&str>) -> String {
-    let problem = problem.map(|problem| format!(" ({problem})")).unwrap_or_default();
-    let mut text = format!("{} {}{problem}", row.target_name().unwrap_or_default(), state.as_str());
+    let problem = problem.map(|problem| format!(" ({})", printable(problem))).unwrap_or_default();
+    let mut text = format!("{} {}{problem}", printable(row.target_name().unwrap_or_default()), state.as_str());
     for (name, value) in &row.item {
         let value = match (name.as_str(), value) {
             ("not_before" | "expires_at" | "updated_at", Value::N(seconds)) => seconds
@@ -68,7 +69,7 @@ pub(super) fn shown(row: &Row, state: State, problem: Option<&str>) -> String {
             (_, Value::S(text)) => text.clone(),
             (_, value) => json!(value).to_string(),
         };
-        text.push_str(&format!("\n  {name:<19} {value}"));
+        text.push_str(&format!("\n  {:<19} {}", printable(name), printable(&value)));
     }
     text
 }

@@ -15,6 +15,7 @@ use crate::args::GrantKey;
 use crate::aws;
 use crate::change_log::{ChangeArgs, ChangeLog};
 use crate::grant_args::{GrantArgs, Owner};
+use crate::printable::printable;
 
 pub(super) async fn run(
     key: GrantKey,
@@ -38,7 +39,8 @@ pub(super) async fn run(
             let there = table.get_group_grant(whose, grant.name()).await?.filter(|row| row.target_name().is_none());
             if let Some(defect) = there.and_then(|row| row.defect()) {
                 let text = format!("{} is not written: the item of {owner} is no group's: {defect}", grant.name());
-                report(json, &json!({"target": grant.name().as_str(), "done": "refused", "problem": defect.to_string()}), &text);
+                let value = json!({"target": grant.name().as_str(), "done": "refused", "problem": defect.to_string()});
+                report(json, &value, &printable(&text));
                 return Ok(ExitCode::FAILURE);
             }
             let written = table.put_group_grant(whose, &grant, &annotation(&item), expect).await?;
@@ -106,7 +108,7 @@ pub(super) fn owned(json: bool, what: &str, opens: &str, owners: &[Row]) -> Exit
     for row in owners {
         let (issuer, subject) = whose(row);
         let by = row.target_name().map_or_else(|| "for the grants of groups".to_owned(), |target| format!("target {target}"));
-        text.push_str(&format!("\n  {issuer} {subject} ({by})"));
+        text.push_str(&format!("\n  {}", printable(&format!("{issuer} {subject} ({by})"))));
     }
     text.push_str("\n--shared writes it all the same.");
     report(json, &json!({"target": what, "done": "refused", "owners": names}), &text);

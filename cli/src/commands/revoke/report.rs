@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::flags;
 use crate::issuing_roles::{Found, OnRole, Unreached, no_room};
+use crate::printable::printable;
 use crate::revocation::{Revocation, Whose, characters};
 
 /// A role, and what was found on it.
@@ -395,7 +396,7 @@ fn explained(text: &mut String, name: &str, problem: &Unreached) {
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
-    let _ = write!(text, "\n  {name:<17} {value}");
+    let _ = write!(text, "\n  {name:<17} {}", printable(value));
 }
 
 #[cfg(test)]
