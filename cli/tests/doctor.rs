@@ -161,6 +161,38 @@ const PLANTS: &[Plant] = &[
         &[("fault", "api.endpoints", "a1b2c3d4e5")],
     ),
     (
+        "an API whose policy refuses for a stage alone",
+        |bank| {
+            let refuses = &mut properties(bank, API)["Policy"]["Statement"][1]["Resource"];
+            assert_eq!(*refuses, "arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/*");
+            *refuses = json!("arn:aws:execute-api:eu-central-1:111122223333:a1b2c3d4e5/v2/*");
+        },
+        &[("fault", "api.policy", "a1b2c3d4e5")],
+    ),
+    (
+        "an API whose policy refuses for another API",
+        |bank| {
+            properties(bank, API)["Policy"]["Statement"][1]["Resource"] =
+                json!("arn:aws:execute-api:eu-central-1:111122223333:z9y8x7w6v5/*")
+        },
+        &[("fault", "api.policy", "a1b2c3d4e5")],
+    ),
+    (
+        "an API whose policy refuses in another account",
+        |bank| {
+            properties(bank, API)["Policy"]["Statement"][1]["Resource"] =
+                json!("arn:aws:execute-api:eu-central-1:444455556666:a1b2c3d4e5/*")
+        },
+        &[("fault", "api.policy", "a1b2c3d4e5")],
+    ),
+    (
+        "an API whose policy refuses in another region",
+        |bank| {
+            properties(bank, API)["Policy"]["Statement"][1]["Resource"] = json!("arn:aws:execute-api:eu-west-1:111122223333:a1b2c3d4e5/*")
+        },
+        &[("fault", "api.policy", "a1b2c3d4e5")],
+    ),
+    (
         "a function's role whose credentials work anywhere",
         |bank| {
             statement(properties(bank, ("AWS::IAM::Role", "latchkey-broker")), "OnlyThroughOurEndpoints")["Action"] =
@@ -337,6 +369,21 @@ fn each_planted_fault_is_found_and_nothing_else() {
         ["function.there", "role.there", "name.private", "table.there", "keys.age", "keys.refresher", "clock.aws", "clock.issuer"];
     let all: BTreeSet<&str> = planted.iter().copied().chain(elsewhere).collect();
     assert_eq!(all, ALL.iter().map(|check| check.name).collect());
+}
+
+#[test]
+fn an_api_s_policy_is_sound_however_it_names_the_api() {
+    let world = World::start_with(StackOptions::default());
+    for whole in [
+        "execute-api:/*",
+        "*",
+        "arn:aws-us-gov:execute-api:eu-central-1:111122223333:a1b2c3d4e5/*",
+        "arn:aws-cn:execute-api:eu-central-1:111122223333:a1b2c3d4e5/*",
+    ] {
+        world.stack.aws.change(|bank| properties(bank, API)["Policy"]["Statement"][1]["Resource"] = json!(whole));
+        let (code, findings, _) = findings(&world);
+        assert_eq!((code, ill(&findings)), (0, BTreeSet::new()), "{whole}");
+    }
 }
 
 #[test]

@@ -53,7 +53,10 @@ def described(kind, name, properties, stack):
     match kind:
         case "AWS::ApiGateway::RestApi":
             body = properties.pop("Body")
-            properties |= {"RestApiId": identifier, "Policy": body["x-amazon-apigateway-policy"]}
+            # API Gateway puts the API's own ARN before what begins with execute-api:/.
+            own = f"arn:aws:execute-api:{cloudformation.REGION}:{stack.account}:{identifier}/"
+            policy = json.loads(json.dumps(body["x-amazon-apigateway-policy"]).replace('"execute-api:/', f'"{own}'))
+            properties |= {"RestApiId": identifier, "Policy": policy}
             properties.pop("Parameters", None)
         case "AWS::CloudWatch::Alarm":
             properties["Arn"] = f"arn:aws:cloudwatch:{cloudformation.REGION}:{stack.account}:alarm:{identifier}"

@@ -16,6 +16,14 @@ pub(super) struct Api {
     pub(super) endpoints: BTreeSet<String>,
 }
 
+/// What an API's policy calls all of itself. Before a resource without an ARN, as the template writes it, API Gateway puts the API's own,
+/// and gives it out so ("Control access to a REST API with API Gateway resource policies").
+fn everything(region: &str, function: &Function, id: &str) -> Vec<String> {
+    let account = function.role_arn.split(':').nth(4).unwrap_or_default();
+    let expanded = ["aws", "aws-cn", "aws-us-gov"].map(|partition| format!("arn:{partition}:execute-api:{region}:{account}:{id}/*"));
+    ["*", "execute-api:/*"].map(str::to_owned).into_iter().chain(expanded).collect()
+}
+
 pub(super) async fn look(doctor: &Doctor, function: &Function, findings: &mut Findings) -> Api {
     let believed: BTreeSet<String> = function
         .variable("LATCHKEY_VPC_ENDPOINT_IDS")
@@ -46,7 +54,9 @@ pub(super) async fn look(doctor: &Doctor, function: &Function, findings: &mut Fi
         findings.fault(API_POLICY, id, "it has none");
         return api;
     };
-    match policy::tie(&policy::statements(&document), "execute-api:Invoke") {
+    let everything = everything(doctor.region.as_str(), function, id);
+    let everything: Vec<&str> = everything.iter().map(String::as_str).collect();
+    match policy::tie(&policy::statements(&document), "execute-api:Invoke", &everything) {
         Some(Tie::Endpoints(named)) => {
             findings.sound(API_POLICY, id);
             let named: BTreeSet<String> = named.into_iter().collect();

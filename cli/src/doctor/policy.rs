@@ -69,9 +69,9 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Whether it is about every resource; `execute-api:/*` is what an API's own policy calls all of itself.
-    pub(super) fn is_about_everything(self) -> bool {
-        self.resources().iter().any(|resource| matches!(*resource, "*" | "execute-api:/*"))
+    /// Whether it is about every resource, by one of these names for all there is.
+    fn is_about_everything(self, everything: &[&str]) -> bool {
+        self.resources().iter().any(|resource| everything.contains(resource))
     }
 
     /// Its resources.
@@ -93,7 +93,7 @@ impl<'a> Statement<'a> {
         self.allows()
             && self.principals().contains(&"*")
             && self.0.get("Action").is_some_and(|actions| texts(actions).contains(&"*"))
-            && self.is_about_everything()
+            && self.is_about_everything(&ALL)
             && self.conditions().is_empty()
     }
 
@@ -128,11 +128,15 @@ pub(super) enum Tie {
     Vpcs(Vec<String>),
 }
 
+/// What every policy calls everything.
+pub(super) const ALL: [&str; 1] = ["*"];
+
 /// What ties an action to the network: a Deny over everything for what comes by no other endpoint or VPC, as our templates have it. A
-/// negated operator also matches where there is no such key, so that whatever comes by no endpoint is refused too.
-pub(super) fn tie(statements: &[Statement<'_>], action: &str) -> Option<Tie> {
+/// negated operator also matches where there is no such key, so that whatever comes by no endpoint is refused too. `everything` is what
+/// a policy of this kind calls all of its resources.
+pub(super) fn tie(statements: &[Statement<'_>], action: &str, everything: &[&str]) -> Option<Tie> {
     let tied = |key: &str| {
-        let denies = statements.iter().filter(|s| s.denies() && s.is_about(action) && s.is_about_everything());
+        let denies = statements.iter().filter(|s| s.denies() && s.is_about(action) && s.is_about_everything(everything));
         // Besides the network, an address may let through: NetworkMethod address.
         let mut plain = denies.filter(|s| !s.depends_on_more_than(&[key, "aws:SourceIp"]));
         plain.find_map(|s| s.values("StringNotEquals", key)).map(|values| values.into_iter().map(str::to_owned).collect())
@@ -154,7 +158,7 @@ mod tests {
             });
             change(&mut statement);
             let document = json!({"Statement": [statement]});
-            tie(&statements(&document), "sagemaker:CreatePresignedDomainUrl")
+            tie(&statements(&document), "sagemaker:CreatePresignedDomainUrl", &ALL)
         };
         let both = Some(Tie::Endpoints(vec!["vpce-1".to_owned(), "vpce-2".to_owned()]));
         assert_eq!(deny(|_| ()), both);

@@ -76,7 +76,7 @@ pub(super) async fn look(doctor: &Doctor, function: &Function, findings: &mut Fi
     let Some(properties) = findings.expect(ROLE_THERE, &broker, doctor.cloud.get(ROLE, &broker).await) else { return roles };
     let documents = policies(&properties);
     let statements: Vec<_> = documents.iter().flat_map(policy::statements).collect();
-    let ties: Vec<_> = ["sts:AssumeRole", "dynamodb:GetItem"].map(|action| policy::tie(&statements, action)).into();
+    let ties: Vec<_> = ["sts:AssumeRole", "dynamodb:GetItem"].map(|action| policy::tie(&statements, action, &policy::ALL)).into();
     if let [Some(Tie::Endpoints(sts)), Some(Tie::Endpoints(dynamodb))] = ties.as_slice() {
         roles.broker_endpoints = Some(sts.iter().chain(dynamodb).cloned().collect());
     } else {
@@ -145,7 +145,7 @@ fn issuing(name: &str, properties: &Value, function: &Function, external_id: Opt
     // Each thing that it may do has to be tied; the loosest counts.
     let actions: Vec<&str> =
         if doors.is_empty() { vec!["sagemaker:CreateUserProfile"] } else { doors.iter().map(|(action, _)| *action).collect() };
-    let ties: Option<Vec<Tie>> = actions.iter().map(|action| policy::tie(&statements, action)).collect();
+    let ties: Option<Vec<Tie>> = actions.iter().map(|action| policy::tie(&statements, action, &policy::ALL)).collect();
     let domains = statements
         .iter()
         .filter(|s| s.allows() && s.is_about("sagemaker:CreatePresignedDomainUrl"))
