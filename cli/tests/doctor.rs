@@ -67,6 +67,11 @@ fn statement<'a>(role: &'a mut Value, sid: &str) -> &'a mut Value {
     statements.iter_mut().find(|one| one["Sid"] == sid).unwrap()
 }
 
+/// Adds a statement to the issuing role's trust.
+fn trust_more(bank: &mut Bank, statement: &Value) {
+    properties(bank, ISSUING)["AssumeRolePolicyDocument"]["Statement"].as_array_mut().unwrap().push(statement.clone());
+}
+
 #[test]
 fn a_deployment_as_the_templates_have_it_is_sound() {
     let world = World::start_with(StackOptions::default());
@@ -209,6 +214,46 @@ const PLANTS: &[Plant] = &[
         &[("fault", "role.trust", "latchkey-issuing")],
     ),
     (
+        "an issuing role that another identity provider's users may take on",
+        |bank| {
+            let provider = json!({"Federated": "arn:aws:iam::111122223333:oidc-provider/idp.example"});
+            trust_more(bank, &json!({"Effect": "Allow", "Principal": provider, "Action": "sts:AssumeRoleWithWebIdentity"}));
+        },
+        &[("fault", "role.trust", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role that a SAML provider's users may take on",
+        |bank| {
+            let provider = json!({"Federated": "arn:aws:iam::111122223333:saml-provider/adfs"});
+            trust_more(bank, &json!({"Effect": "Allow", "Principal": provider, "Action": ["sts:AssumeRoleWithSAML"]}));
+        },
+        &[("fault", "role.trust", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role that may be taken on in every way",
+        |bank| {
+            let broker = json!({"AWS": "arn:aws:iam::111122223333:role/latchkey-broker"});
+            trust_more(bank, &json!({"Effect": "Allow", "Principal": broker, "Action": "sts:AssumeRoleWith*"}));
+        },
+        &[("fault", "role.trust", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role whose trust names who may not",
+        |bank| {
+            let others = json!({"AWS": "arn:aws:iam::111122223333:role/somebody"});
+            trust_more(bank, &json!({"Effect": "Allow", "NotPrincipal": others, "Action": "sts:SetSourceIdentity"}));
+        },
+        &[("fault", "role.trust", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role whose trust names what may not be done",
+        |bank| {
+            let broker = json!({"AWS": "arn:aws:iam::111122223333:role/latchkey-broker"});
+            trust_more(bank, &json!({"Effect": "Allow", "Principal": broker, "NotAction": "sts:AssumeRole"}));
+        },
+        &[("fault", "role.trust", "latchkey-issuing")],
+    ),
+    (
         "an issuing role with another external id",
         |bank| {
             let trust = &mut properties(bank, ISSUING)["AssumeRolePolicyDocument"]["Statement"][0];
@@ -240,6 +285,26 @@ const PLANTS: &[Plant] = &[
             let named = &mut statement(properties(bank, ISSUING), "OnlyFromOurNetwork")["Condition"]["StringNotEquals"]["aws:SourceVpce"];
             named.as_array_mut().unwrap().retain(|id| *id != api.as_str());
         },
+        &[("fault", "role.network", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role that everything opens that comes from the internet",
+        |bank| {
+            statement(properties(bank, ISSUING), "OnlyFromOurNetwork")["Condition"]["NotIpAddress"] = json!({"aws:SourceIp": "0.0.0.0/0"})
+        },
+        &[("fault", "role.network", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role that an address opens, which is for notebook instances alone",
+        |bank| {
+            statement(properties(bank, ISSUING), "OnlyFromOurNetwork")["Condition"]["NotIpAddress"] =
+                json!({"aws:SourceIp": "198.51.100.0/24"})
+        },
+        &[("fault", "role.network", "latchkey-issuing")],
+    ),
+    (
+        "an issuing role that what comes by no endpoint opens",
+        |bank| statement(properties(bank, ISSUING), "OnlyFromOurNetwork")["Condition"]["Null"] = json!({"aws:SourceVpce": "false"}),
         &[("fault", "role.network", "latchkey-issuing")],
     ),
     (
@@ -396,6 +461,33 @@ fn a_role_that_goes_by_the_vpc_is_sound_too() {
     let (code, findings, diagnosis) = findings(&world);
     assert_eq!((code, ill(&findings)), (0, BTreeSet::new()));
     assert!(diagnosis["not_looked_at"].to_string().contains("latchkey-issuing goes by the VPC"), "{diagnosis}");
+}
+
+/// NetworkMethod address of template.yaml: notebook instances also from known addresses, whatever else is opened from the network alone.
+#[test]
+fn notebooks_that_addresses_open_are_sound_while_these_are_some() {
+    let world = World::start_with(StackOptions::default());
+    let with = |ranges: Value| {
+        world.stack.aws.change(|bank| {
+            let role = properties(bank, ISSUING);
+            let mut also = statement(role, "OnlyFromOurNetwork").clone();
+            let others = statement(role, "OnlyFromOurNetwork").as_object_mut().unwrap();
+            others.remove("Action");
+            others.insert("NotAction".to_owned(), json!("sagemaker:CreatePresignedNotebookInstanceUrl"));
+            also["Sid"] = json!("NotebooksAlsoFromTheseAddresses");
+            also["Action"] = json!("sagemaker:CreatePresignedNotebookInstanceUrl");
+            also.as_object_mut().unwrap().remove("NotAction");
+            also["Condition"]["NotIpAddress"] = json!({"aws:SourceIp": ranges});
+            let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array_mut().unwrap();
+            statements.retain(|one| one["Sid"] != "NotebooksAlsoFromTheseAddresses");
+            statements.push(also);
+        });
+        let (code, findings, _) = findings(&world);
+        (code, ill(&findings))
+    };
+    let fault = ("fault".to_owned(), "role.network".to_owned(), "latchkey-issuing".to_owned());
+    assert_eq!(with(json!(["198.51.100.0/24", "203.0.113.0/28"])), (0, BTreeSet::new()));
+    assert_eq!(with(json!(["198.51.100.0/24", "0.0.0.0/1", "128.0.0.0/1"])), (1, [fault].into()));
 }
 
 #[test]

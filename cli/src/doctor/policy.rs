@@ -2,14 +2,16 @@
 //!
 //! It reads narrowly: a statement that it does not understand counts neither as one that lets through nor as one that keeps out.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 /// A statement of a policy.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Statement<'a>(&'a Value);
+pub(crate) struct Statement<'a>(&'a Value);
 
 /// The statements of a policy document, which may come as an object or as the text of one.
-pub(super) fn statements(document: &Value) -> Vec<Statement<'_>> {
+pub(crate) fn statements(document: &Value) -> Vec<Statement<'_>> {
     match document.get("Statement") {
         Some(Value::Array(many)) => many.iter().map(Statement).collect(),
         Some(one) => vec![Statement(one)],
@@ -18,7 +20,7 @@ pub(super) fn statements(document: &Value) -> Vec<Statement<'_>> {
 }
 
 /// A document that comes as text, read; API Gateway gives its own with quotes that are escaped once more.
-pub(super) fn document(value: &Value) -> Option<Value> {
+pub(crate) fn document(value: &Value) -> Option<Value> {
     match value {
         Value::String(text) => serde_json::from_str(text).or_else(|_| serde_json::from_str(&text.replace("\\\"", "\""))).ok(),
         Value::Object(_) => Some(value.clone()),
@@ -51,17 +53,17 @@ fn is_for(pattern: &str, action: &str) -> bool {
 
 impl<'a> Statement<'a> {
     /// Whether it allows.
-    pub(super) fn allows(self) -> bool {
+    pub(crate) fn allows(self) -> bool {
         self.0["Effect"] == "Allow"
     }
 
     /// Whether it denies.
-    pub(super) fn denies(self) -> bool {
+    pub(crate) fn denies(self) -> bool {
         self.0["Effect"] == "Deny"
     }
 
     /// Whether it is about an action.
-    pub(super) fn is_about(self, action: &str) -> bool {
+    pub(crate) fn is_about(self, action: &str) -> bool {
         match (self.0.get("Action"), self.0.get("NotAction")) {
             (Some(actions), _) => texts(actions).iter().any(|pattern| is_for(pattern, action)),
             (None, Some(others)) => !texts(others).iter().any(|pattern| is_for(pattern, action)),
@@ -74,13 +76,23 @@ impl<'a> Statement<'a> {
         self.resources().iter().any(|resource| everything.contains(resource))
     }
 
+    /// The actions that it names, which may be patterns.
+    pub(crate) fn actions(self) -> Vec<&'a str> {
+        self.0.get("Action").map(texts).unwrap_or_default()
+    }
+
+    /// Whether it names what it is not about, and so is about what nobody has thought of.
+    pub(crate) fn names_exceptions(self) -> bool {
+        ["NotPrincipal", "NotAction", "NotResource"].iter().any(|element| self.0.get(element).is_some())
+    }
+
     /// Its resources.
-    pub(super) fn resources(self) -> Vec<&'a str> {
+    pub(crate) fn resources(self) -> Vec<&'a str> {
         self.0.get("Resource").map(texts).unwrap_or_default()
     }
 
     /// The AWS principals that it names, and `*`.
-    pub(super) fn principals(self) -> Vec<&'a str> {
+    pub(crate) fn principals(self) -> Vec<&'a str> {
         match self.0.get("Principal") {
             Some(Value::Object(kinds)) => kinds.values().flat_map(texts).collect(),
             Some(other) => texts(other),
@@ -89,7 +101,7 @@ impl<'a> Statement<'a> {
     }
 
     /// Whether it lets everybody do everything with everything, which is what AWS puts where there is no policy.
-    pub(super) fn lets_all_through(self) -> bool {
+    pub(crate) fn lets_all_through(self) -> bool {
         self.allows()
             && self.principals().contains(&"*")
             && self.0.get("Action").is_some_and(|actions| texts(actions).contains(&"*"))
@@ -98,15 +110,10 @@ impl<'a> Statement<'a> {
     }
 
     /// The values that a condition compares a key with. Keys have no case.
-    pub(super) fn values(self, operator: &str, key: &str) -> Option<Vec<&'a str>> {
+    pub(crate) fn values(self, operator: &str, key: &str) -> Option<Vec<&'a str>> {
         let conditions = self.conditions();
         let found = conditions.iter().find(|(named, about, _)| *named == operator && about.eq_ignore_ascii_case(key));
         found.map(|(_, _, values)| texts(values))
-    }
-
-    /// Whether it has conditions besides these keys, which make it hold less often.
-    pub(super) fn depends_on_more_than(self, keys: &[&str]) -> bool {
-        self.conditions().iter().any(|(_, key, _)| !keys.iter().any(|known| key.eq_ignore_ascii_case(known)))
     }
 
     /// Operator, key and values of each condition.
@@ -121,24 +128,50 @@ impl<'a> Statement<'a> {
 
 /// What ties an action to the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tie {
+pub(crate) enum Tie {
     /// These VPC endpoints.
     Endpoints(Vec<String>),
     /// These VPCs.
     Vpcs(Vec<String>),
 }
 
+/// Besides the network, addresses may let this through, and nothing else: NetworkMethod address.
+const BY_ADDRESS: &str = "sagemaker:CreatePresignedNotebookInstanceUrl";
+
+/// Whether these are ranges of addresses, each of them as narrow as template.yaml asks of AddressRanges: what lets the internet through is
+/// no boundary.
+fn are_narrow(ranges: &Value) -> bool {
+    let count = ranges.as_array().map_or(1, Vec::len);
+    let ranges = texts(ranges);
+    let is_narrow = |range: &&str| {
+        let (address, length) = range.split_once('/').map_or((*range, None), |(address, length)| (address, Some(length)));
+        let (least, most) = match address.parse() {
+            Ok(IpAddr::V4(_)) => (16, 32),
+            Ok(IpAddr::V6(_)) => (32, 128),
+            Err(_) => return false,
+        };
+        length.is_none_or(|length| length.parse::<u8>().is_ok_and(|length| (least..=most).contains(&length)))
+    };
+    count > 0 && ranges.len() == count && ranges.iter().all(is_narrow)
+}
+
 /// What every policy calls everything.
-pub(super) const ALL: [&str; 1] = ["*"];
+pub(crate) const ALL: [&str; 1] = ["*"];
 
 /// What ties an action to the network: a Deny over everything for what comes by no other endpoint or VPC, as our templates have it. A
 /// negated operator also matches where there is no such key, so that whatever comes by no endpoint is refused too. `everything` is what
 /// a policy of this kind calls all of its resources.
-pub(super) fn tie(statements: &[Statement<'_>], action: &str, everything: &[&str]) -> Option<Tie> {
+pub(crate) fn tie(statements: &[Statement<'_>], action: &str, everything: &[&str]) -> Option<Tie> {
     let tied = |key: &str| {
         let denies = statements.iter().filter(|s| s.denies() && s.is_about(action) && s.is_about_everything(everything));
-        // Besides the network, an address may let through: NetworkMethod address.
-        let mut plain = denies.filter(|s| !s.depends_on_more_than(&[key, "aws:SourceIp"]));
+        // Each further condition makes it hold less often, also one on the same key: with `Null` whatever comes by no endpoint goes through.
+        let mut plain = denies.filter(|s| {
+            s.conditions().iter().all(|&(operator, about, values)| match operator {
+                "StringNotEquals" => about.eq_ignore_ascii_case(key),
+                "NotIpAddress" => action == BY_ADDRESS && about.eq_ignore_ascii_case("aws:SourceIp") && are_narrow(values),
+                _ => false,
+            })
+        });
         plain.find_map(|s| s.values("StringNotEquals", key)).map(|values| values.into_iter().map(str::to_owned).collect())
     };
     tied("aws:SourceVpce").map(Tie::Endpoints).or_else(|| tied("aws:SourceVpc").map(Tie::Vpcs))
@@ -152,19 +185,43 @@ mod tests {
 
     #[test]
     fn a_deny_ties_and_whatever_weakens_it_does_not() {
-        let deny = |change: fn(&mut Value)| {
+        let deny_of = |action: &str, change: &dyn Fn(&mut Value)| {
             let mut statement = json!({
                 "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpce": ["vpce-1", "vpce-2"]}}
             });
             change(&mut statement);
             let document = json!({"Statement": [statement]});
-            tie(&statements(&document), "sagemaker:CreatePresignedDomainUrl", &ALL)
+            tie(&statements(&document), action, &ALL)
         };
+        let deny = |change: fn(&mut Value)| deny_of("sagemaker:CreatePresignedDomainUrl", &change);
         let both = Some(Tie::Endpoints(vec!["vpce-1".to_owned(), "vpce-2".to_owned()]));
         assert_eq!(deny(|_| ()), both);
         assert_eq!(deny(|s| s["Action"] = json!(["sagemaker:Create*Url"])), both);
         assert_eq!(deny(|s| s["Condition"]["StringNotEquals"] = json!({"AWS:sourcevpce": ["vpce-1", "vpce-2"]})), both);
-        assert_eq!(deny(|s| s["Condition"]["NotIpAddress"] = json!({"aws:SourceIp": "198.51.100.0/24"})), both);
+        // Addresses, for notebook instances alone.
+        let by_address = |operator: &str, ranges: Value| {
+            deny_of("sagemaker:CreatePresignedNotebookInstanceUrl", &|s| s["Condition"][operator] = json!({"aws:SourceIp": ranges}))
+        };
+        for narrow in [json!("198.51.100.0/24"), json!(["198.51.0.0/16", "203.0.113.7/32", "203.0.113.8"]), json!("2001:db8::/32")] {
+            assert_eq!(by_address("NotIpAddress", narrow.clone()), both, "{narrow}");
+        }
+        for wide in [
+            json!("0.0.0.0/0"),
+            json!("198.0.0.0/15"),
+            json!(["198.51.100.0/24", "0.0.0.0/1", "128.0.0.0/1"]),
+            json!("::/0"),
+            json!("2001::/31"),
+            json!("198.51.100.0/33"),
+            json!("198.51.100.0/x"),
+            json!("anywhere"),
+            json!([]),
+            json!(["198.51.100.0/24", 5]),
+        ] {
+            assert_eq!(by_address("NotIpAddress", wide.clone()), None, "{wide}");
+        }
+        for operator in ["IpAddress", "NotIpAddressIfExists", "StringNotEquals"] {
+            assert_eq!(by_address(operator, json!("198.51.100.0/24")), None, "{operator}");
+        }
         let vpc = |s: &mut Value| s["Condition"]["StringNotEquals"] = json!({"aws:SourceVpc": "vpc-1"});
         assert_eq!(deny(vpc), Some(Tie::Vpcs(vec!["vpc-1".to_owned()])));
         for weaker in [
@@ -173,6 +230,9 @@ mod tests {
             |s| s["Resource"] = json!("arn:aws:sagemaker:*:*:domain/*"),
             |s| s["Condition"] = json!({"StringNotEqualsIfExists": {"aws:SourceVpce": "vpce-1"}}),
             |s| s["Condition"]["StringEquals"] = json!({"aws:PrincipalTag/x": "y"}),
+            |s| s["Condition"]["NotIpAddress"] = json!({"aws:SourceIp": "198.51.100.0/24"}),
+            |s| s["Condition"]["Null"] = json!({"aws:SourceVpce": "false"}),
+            |s| s["Condition"]["StringEquals"] = json!({"aws:SourceVpce": "vpce-3"}),
             |s| {
                 s.as_object_mut().unwrap().remove("Action");
                 s["NotAction"] = json!("sagemaker:CreatePresigned*");

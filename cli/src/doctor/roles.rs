@@ -21,6 +21,9 @@ const DOORS: [(&str, Service); 5] = [
     ("sagemaker:CreatePartnerAppPresignedUrl", Service::PartnerApp),
 ];
 
+/// What the trust of a role allows, as the templates have it; a session's tags say nothing to anything here.
+const TAKEN_ON_BY: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"];
+
 /// A role that the function takes on.
 #[derive(Debug)]
 pub(super) struct IssuingRole {
@@ -118,8 +121,12 @@ fn policies(properties: &Value) -> Vec<Value> {
 
 fn issuing(name: &str, properties: &Value, function: &Function, external_id: Option<&str>, findings: &mut Findings) -> IssuingRole {
     let trust = policy::document(&properties["AssumeRolePolicyDocument"]).unwrap_or_else(|| json!({}));
-    let trusting: Vec<_> = policy::statements(&trust).into_iter().filter(|s| s.allows() && s.is_about("sts:AssumeRole")).collect();
-    let strangers: Vec<&str> = trusting.iter().flat_map(|s| s.principals()).filter(|principal| *principal != function.role_arn).collect();
+    let allows: Vec<_> = policy::statements(&trust).into_iter().filter(|s| s.allows()).collect();
+    let trusting: Vec<_> = allows.iter().copied().filter(|s| s.is_about("sts:AssumeRole")).collect();
+    // Whatever is allowed, and not only that by which the function takes it on: there are other ways to take a role on.
+    let strangers: Vec<&str> = allows.iter().flat_map(|s| s.principals()).filter(|principal| *principal != function.role_arn).collect();
+    let other_ways: Vec<&str> =
+        allows.iter().flat_map(|s| s.actions()).filter(|action| !TAKEN_ON_BY.iter().any(|own| own.eq_ignore_ascii_case(action))).collect();
     let without_id =
         external_id.is_some_and(|id| trusting.iter().any(|s| s.values("StringEquals", "sts:ExternalId").is_none_or(|ids| ids != [id])));
     let wrong = if trusting.is_empty() {
@@ -127,6 +134,10 @@ fn issuing(name: &str, properties: &Value, function: &Function, external_id: Opt
     } else if !strangers.is_empty() {
         // A role that was deleted and made again is another one: its trust then names an id, as AROA….
         Some(format!("it lets others take it on: {}", strangers.join(", ")))
+    } else if allows.iter().any(|s| s.names_exceptions()) {
+        Some("it lets all take it on, or all be done, but for what it names (NotPrincipal, NotAction)".to_owned())
+    } else if !other_ways.is_empty() {
+        Some(format!("it lets itself be taken on otherwise than by the function: {}", other_ways.join(", ")))
     } else if without_id {
         Some("it does not ask for the external id that the function has".to_owned())
     } else {
