@@ -107,7 +107,7 @@ to let in again, and --undo gives the old sessions back. What runs already in th
 stopped by it.
 
 The roles are those that the subject's grants and the issuer's groups' name (with --everyone, those of all grants), and LATCHKEY_ROLE_ARN. Each is in one \
-account, and needs credentials for that account: repeat the command there with --role-arn. It takes iam:ListRolePolicies, \
+account, and needs credentials for that account: repeat the command there with --role-arn. It takes iam:GetRole, ListRolePolicies, \
 GetRolePolicy, PutRolePolicy and DeleteRolePolicy on those roles, and on the table dynamodb:Query, UpdateItem and Scan (none but for the suspension with --role-arn).
 
 Examples:
@@ -542,6 +542,10 @@ pub struct RevokeArgs {
     /// Take a revocation back. A suspended subject stays suspended
     #[arg(long)]
     pub undo: bool,
+    /// LATCHKEY_SESSION_SCOPE of the broker, where it is known: user, or role. Without it the trust of each role is asked whether every
+    /// session says whose it is
+    #[arg(long, value_parser = ["user", "role"], conflicts_with_all = ["everyone", "undo", "list"], value_name = "SCOPE")]
+    pub session_scope: Option<String>,
     /// Do not suspend the subject: the next click on the portal opens a new session
     #[arg(long, conflicts_with_all = ["everyone", "undo"])]
     pub no_suspend: bool,

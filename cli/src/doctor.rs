@@ -11,7 +11,7 @@ mod endpoints;
 mod function;
 mod keys;
 mod names;
-mod policy;
+pub(crate) mod policy;
 mod roles;
 mod table;
 pub mod text;

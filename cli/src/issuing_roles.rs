@@ -18,6 +18,7 @@ use latchkey_domain::clock::{Clock as _, SystemClock, Timestamp};
 use latchkey_domain::names::RoleArn;
 use serde_json::Value;
 
+use crate::doctor::policy;
 use crate::revocation::{POLICY_NAME_PREFIX, ROLE_CHARACTERS, Revocation, characters};
 
 /// Why a role could not be reached, or not be changed.
@@ -66,7 +67,7 @@ impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for Unreached {
         let advice = match code {
             "LimitExceeded" | "LimitExceededException" => return Self::full(why),
             "AccessDenied" | "AccessDeniedException" => {
-                "it takes iam:ListRolePolicies, GetRolePolicy, PutRolePolicy and DeleteRolePolicy on this role. Where a service control \
+                "it takes iam:GetRole, ListRolePolicies, GetRolePolicy, PutRolePolicy and DeleteRolePolicy on this role. Where a service control \
                  policy refuses it, the operator's role has to be among the RevokeRoleArns of deploy/organization.yaml"
             }
             "NoSuchEntity" | "NoSuchEntityException" => {
@@ -167,6 +168,17 @@ impl IssuingRoles {
         Ok(on_role)
     }
 
+    /// Whether every session that the role's trust lets be opened says whose it is; none where the trust does not tell.
+    ///
+    /// # Errors
+    /// [`Unreached`].
+    pub async fn says_whose(&self, role: &RoleArn) -> Result<Option<bool>, Unreached> {
+        let found = self.iam.get_role().role_name(self.name(role)?).send().await?;
+        let text = found.role.and_then(|role| role.assume_role_policy_document).unwrap_or_default();
+        let trust = percent_decoded(&text).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        Ok(trust.and_then(|trust| asks_whose(&trust)))
+    }
+
     /// Whether a policy still is as it was found: whoever was asked may have taken a while to answer, and others work, too.
     ///
     /// # Errors
@@ -203,6 +215,15 @@ impl IssuingRoles {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether a trust lets no session be opened without a source identity, as template.yaml has it with the scope user. None where it lets
+/// none be opened at all: there may be some from before.
+fn asks_whose(trust: &Value) -> Option<bool> {
+    const WAYS: [&str; 3] = ["sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity"];
+    let statements = policy::statements(trust);
+    let opens: Vec<_> = statements.iter().filter(|s| s.allows() && WAYS.iter().any(|way| s.is_about(way))).collect();
+    (!opens.is_empty()).then(|| opens.iter().all(|s| s.asks_for("sts:SourceIdentity")))
 }
 
 fn unreadable(policy_name: &str) -> Unreached {
@@ -286,6 +307,32 @@ mod tests {
         assert_eq!(percent_decoded("%7B%22a%22%3A+1%7d").as_deref(), Some("{\"a\":+1}"));
         for bad in ["%", "%7", "%7G", "%FF"] {
             assert_eq!(percent_decoded(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trust_asks_whose_a_session_is_or_does_not() {
+        let trust = |statements: Value| asks_whose(&serde_json::json!({"Version": "2012-10-17", "Statement": statements}));
+        let opens = |action: &str, condition: Value| serde_json::json!({"Effect": "Allow", "Action": action, "Condition": condition});
+        let null = |value: Value| serde_json::json!({"StringEquals": {"sts:ExternalId": "x"}, "Null": {"sts:SourceIdentity": value}});
+        let says = serde_json::json!({"Effect": "Allow", "Action": "sts:SetSourceIdentity"});
+        for value in ["false".into(), false.into(), serde_json::json!(["false"])] {
+            assert_eq!(trust(serde_json::json!([opens("sts:AssumeRole", null(value)), says])), Some(true));
+        }
+        let like = serde_json::json!({"StringLike": {"STS:sourceidentity": "okta.*"}});
+        assert_eq!(trust(opens("sts:AssumeRole", like)), Some(true));
+        let without = serde_json::json!({"StringEquals": {"sts:ExternalId": "x"}});
+        let if_exists = serde_json::json!({"StringLikeIfExists": {"sts:SourceIdentity": "okta.*"}});
+        for condition in [null("true".into()), null(true.into()), null(serde_json::json!(["false", "true"])), without.clone(), if_exists] {
+            assert_eq!(trust(serde_json::json!([opens("sts:AssumeRole", condition), says])), Some(false));
+        }
+        // One way that does not ask is enough.
+        for way in ["sts:AssumeRoleWithSAML", "sts:*", "sts:AssumeRole"] {
+            let both = serde_json::json!([opens("sts:AssumeRole", null("false".into())), opens(way, without.clone())]);
+            assert_eq!(trust(both), Some(false), "{way}");
+        }
+        for nothing in [serde_json::json!([]), serde_json::json!([says]), Value::Null] {
+            assert_eq!(trust(nothing), None);
         }
     }
 

@@ -42,6 +42,20 @@ fn identity(flags: [&str; 4]) -> Identity {
     Identity { issuer: IssuerId::new(flags[1]).unwrap(), subject: Subject::new(flags[3]).unwrap() }
 }
 
+/// The trust of an issuing role as template.yaml has it, with the scope user or role.
+fn trust(scope_is_user: bool) -> Value {
+    let broker = json!({"AWS": role(OWN, "latchkey-broker")});
+    let mut opens = json!({
+        "Sid": "Broker", "Effect": "Allow", "Principal": broker, "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": "x", "aws:SourceVpce": ["vpce-0123456789abcdef0"]}},
+    });
+    if scope_is_user {
+        opens["Condition"]["Null"] = json!({"sts:SourceIdentity": "false"});
+    }
+    let says = json!({"Sid": "BrokerSaysForWhom", "Effect": "Allow", "Principal": broker, "Action": "sts:SetSourceIdentity"});
+    json!({"Version": "2012-10-17", "Statement": [opens, says]})
+}
+
 /// An account with a table, the issuing role, and a role of the name that another account's issuing role has.
 struct Account {
     moto: Moto,
@@ -72,8 +86,7 @@ impl Account {
         let account = Self { iam: aws_sdk_iam::Client::from_conf(iam.build()), table, runtime, moto };
         account.runtime.block_on(account.table.create_table()).unwrap();
         for name in ["latchkey-issuing", "latchkey-risk"] {
-            let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-            let request = account.iam.create_role().role_name(name).assume_role_policy_document(trust);
+            let request = account.iam.create_role().role_name(name).assume_role_policy_document(trust(true).to_string());
             account.runtime.block_on(request.send()).unwrap();
         }
         let presign = json!({"Effect": "Allow", "Action": "sagemaker:CreatePresignedDomainUrl", "Resource": "*"});
@@ -497,6 +510,53 @@ fn what_iam_refuses_is_said_with_what_to_do() {
     assert!(code == 1 && out.contains("There is nothing to take back.") && err.is_empty(), "{out}{err}");
 }
 
+/// Whether the broker's sessions say whose they are its own variables decide, which are not this machine's: the role's trust tells.
+#[test]
+#[ignore = "needs the tools: make test"]
+fn one_users_sessions_are_not_called_cut_where_they_may_not_say_whose_they_are() {
+    let account = Account::new();
+    account.grant(ALICE, "research", None);
+    let request = account.iam.update_assume_role_policy().role_name("latchkey-issuing").policy_document(trust(false).to_string());
+    account.runtime.block_on(request.send()).unwrap();
+    for how in ["--yes", "--dry-run"] {
+        let (code, out, err) = account.revoke(&[&ALICE[..], &[how]].concat());
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        for said in ["nothing is done", &role(OWN, "latchkey-issuing"), "latchkey suspend", "--everyone", "--session-scope user"] {
+            assert!(err.contains(said), "{said} is not in {err}");
+        }
+    }
+    let (code, _, err) = account.revoke(&[&ALICE[..], &["--yes", "--session-scope", "role"]].concat());
+    assert!(code == 1 && err.contains("--everyone"), "{err}");
+    assert_eq!((account.policies("latchkey-issuing").len(), account.standing(ALICE)), (1, None), "nothing was done");
+    // Whoever knows better says so, also against a variable that is this machine's.
+    let mut command = account.command();
+    command.env("LATCHKEY_SESSION_SCOPE", "role").arg("revoke").args(ALICE).args(["--yes", "--session-scope", "user"]);
+    let (code, out, _) = run(&mut command);
+    assert!(code == 0 && out.contains("Revoked."), "{out}");
+    // Everyone's need not say it; nor is anything kept from being taken back.
+    assert_eq!(account.revoke(&["--everyone", "--yes"]).0, 0);
+    assert_eq!(account.revoke(&[&ALICE[..], &["--undo", "--yes"]].concat()).0, 0);
+
+    // Not to know it is not to have done it: what can be done is, and it is said.
+    let between = Between::start(account.moto.endpoint(), |action, _| (action == "GetRole").then_some((403, "AccessDenied", "no GetRole")));
+    let revoke = |more: &[&str]| {
+        let mut command = account.command();
+        command.env("AWS_ENDPOINT_URL_IAM", &between.endpoint).arg("revoke").args(ALICE).args(more);
+        run(&mut command)
+    };
+    let (code, out, _) = revoke(&["--dry-run"]);
+    assert!(code == 1 && out.contains("  NOT KNOWN") && out.contains("AccessDenied: no GetRole"), "{out}");
+    let (code, out, _) = revoke(&["--yes"]);
+    assert!(code == 1 && out.contains("IT IS NOT KNOWN WHETHER ALL OF IT IS DONE.") && !out.contains("Revoked."), "{out}");
+    assert!(out.contains("it takes iam:GetRole") && out.contains("--session-scope user"), "{out}");
+    assert!(account.policies("latchkey-issuing").iter().any(|name| name.starts_with(ALICES)));
+    let (code, report, _) = as_json(revoke(&["--yes", "--json"]));
+    assert_eq!((code, report["done"].as_str(), report["roles"][0]["outcome"].as_str()), (1, Some("not known"), Some("revoked")));
+    assert!(report["roles"][0]["doubt"].as_str().unwrap().ends_with("AccessDenied: no GetRole"), "{report}");
+    let (code, out, _) = revoke(&["--yes", "--session-scope", "user"]);
+    assert!(code == 0 && out.contains("Revoked."), "{out}");
+}
+
 #[test]
 #[ignore = "needs the tools: make test"]
 fn a_role_that_is_full_is_cleared_of_what_has_run_out_and_otherwise_told() {
@@ -609,6 +669,8 @@ fn it_says_what_it_needs() {
         (alice(&["--everyone", "--yes"]), "cannot be used with"),
         (vec!["--everyone", "--no-suspend", "--yes"], "cannot be used with"),
         (vec!["--list", "--undo"], "cannot be used with"),
+        (vec!["--everyone", "--session-scope", "user", "--yes"], "cannot be used with"),
+        (alice(&["--session-scope", "mine", "--yes"]), "possible values: user, role"),
         (vec!["--everyone", "--role-arn", "latchkey-issuing"], "a role is the ARN of an IAM role"),
     ] {
         let (code, out, err) = account.revoke(&arguments);

@@ -18,7 +18,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::RoleArn;
 use latchkey_domain::subject::Standing;
 
-use self::report::{Looked, Outcome, Report, RoleReport, Suspension};
+use self::report::{Looked, Outcome, Report, RoleReport, SaysWhose, Suspension};
 use super::grants::filter;
 use super::{Usage, check_issuer, confirmed, say};
 use crate::args::RevokeArgs;
@@ -58,7 +58,8 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
         )
         .into());
     }
-    if subject.is_some() && !args.undo && set("LATCHKEY_SESSION_SCOPE").as_deref() == Some("role") {
+    let scope = args.session_scope.clone().or_else(|| set("LATCHKEY_SESSION_SCOPE").filter(|scope| scope == "role"));
+    if subject.is_some() && !args.undo && scope.as_deref() == Some("role") {
         bail!(
             "with LATCHKEY_SESSION_SCOPE=role all users share one session, which names none of them: one user's cannot be cut. \
              Suspend the subject (latchkey suspend), then cut everyone's with --everyone"
@@ -84,10 +85,13 @@ pub async fn run(args: RevokeArgs, json: bool) -> anyhow::Result<ExitCode> {
     let roles = roles_meant(&args, &found)?;
     let iam = IssuingRoles::new(iam, clients).await;
     let mut looked = Vec::with_capacity(roles.len());
+    let is_asked = subject.is_some() && !args.undo && !args.list && args.session_scope.is_none();
     for role in roles {
+        let says_whose = if is_asked { SaysWhose::of(iam.says_whose(&role).await) } else { SaysWhose::NotAsked };
         let found = iam.look(&role).await;
-        looked.push(Looked { role, found });
+        looked.push(Looked { role, found, says_whose });
     }
+    refuse_what_would_cut_nothing(&looked)?;
     if args.list {
         let now = iam.now();
         say(if json { report::listed_as_json(&looked, now).to_string() } else { report::listed(&looked, now) });
@@ -116,7 +120,7 @@ async fn act(
 ) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         say(if json { report.as_json("dry run").to_string() } else { format!("{}\nnothing is done: this was a dry run", report.plan()) });
-        return Ok(code(!report.has_failed() && !report.is_empty()));
+        return Ok(code(report.is_done() && !report.is_empty()));
     }
     if !json {
         say(report.plan());
@@ -147,7 +151,7 @@ async fn act(
         if args.undo { work.take_back(role, looked).await } else { work.cut(role, looked).await }
     }
     say(if json { report.as_json(report.what_came_of_it()).to_string() } else { report.done() });
-    Ok(code(!report.has_failed() && !report.is_empty()))
+    Ok(code(report.is_done() && !report.is_empty()))
 }
 
 /// Suspends the subject, where that is planned. First of all: whoever may open something would open it anew.
@@ -337,6 +341,23 @@ impl InTable {
             None => self.without_role += 1,
         }
     }
+}
+
+/// The function alone knows its LATCHKEY_SESSION_SCOPE, and this machine's variables are not the function's. What the sessions are, the
+/// trust of their role decides: with the scope user it opens none that does not say whose it is.
+///
+/// # Errors
+/// Roles whose sessions need not say it.
+fn refuse_what_would_cut_nothing(looked: &[Looked]) -> anyhow::Result<()> {
+    let silent = looked.iter().filter(|one| one.says_whose == SaysWhose::NotAlways).map(|one| one.role.as_str());
+    let silent: Vec<&str> = silent.collect();
+    if silent.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "nothing is done: the trust of {} opens sessions that do not say whose they are, as with LATCHKEY_SESSION_SCOPE=role, and one          user's could not be told from the others'. Suspend the subject (latchkey suspend), then cut everyone's with --everyone. Where          the broker runs with the scope user all the same, --session-scope user cuts this user's",
+        silent.join(", ")
+    )
 }
 
 /// Which roles are meant.

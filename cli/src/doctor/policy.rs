@@ -116,6 +116,19 @@ impl<'a> Statement<'a> {
         found.map(|(_, _, values)| texts(values))
     }
 
+    /// Whether it holds only where the key is there.
+    pub(crate) fn asks_for(self, key: &str) -> bool {
+        self.conditions().iter().any(|&(operator, about, values)| {
+            let is_no = |value: &Value| *value == false || *value == "false";
+            about.eq_ignore_ascii_case(key)
+                && match operator {
+                    "Null" => values.as_array().map_or_else(|| is_no(values), |many| !many.is_empty() && many.iter().all(is_no)),
+                    "StringEquals" | "StringLike" => !texts(values).is_empty(),
+                    _ => false,
+                }
+        })
+    }
+
     /// Operator, key and values of each condition.
     fn conditions(self) -> Vec<(&'a str, &'a str, &'a Value)> {
         let Some(Value::Object(operators)) = self.0.get("Condition") else { return Vec::new() };

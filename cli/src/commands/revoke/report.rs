@@ -17,6 +17,41 @@ use crate::revocation::{Revocation, Whose, characters};
 pub(super) struct Looked {
     pub(super) role: RoleArn,
     pub(super) found: Result<OnRole, Unreached>,
+    pub(super) says_whose: SaysWhose,
+}
+
+/// Whether the sessions of a role say whose they are: a revocation of one user's goes by that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SaysWhose {
+    /// It does not matter, or was said.
+    NotAsked,
+    /// Its trust opens no others.
+    Always,
+    /// Its trust opens others.
+    NotAlways,
+    /// Nobody can say, and why.
+    NotKnown(Unreached),
+}
+
+impl SaysWhose {
+    pub(super) fn of(asked: Result<Option<bool>, Unreached>) -> Self {
+        let not_known = |why: &str| {
+            Self::NotKnown(Unreached {
+                why: format!("whether its sessions say whose they are, without which nothing is cut: {why}"),
+                advice: Some(
+                    "it takes iam:GetRole. Or see LATCHKEY_SESSION_SCOPE of the function: where it is user, run this again with \
+                     --session-scope user, and where it is role, cut everyone's with --everyone",
+                ),
+                is_full: false,
+            })
+        };
+        match asked {
+            Ok(Some(true)) => Self::Always,
+            Ok(Some(false)) => Self::NotAlways,
+            Ok(None) => not_known("the role's trust lets nobody take it on, or cannot be read"),
+            Err(unreached) => not_known(&unreached.why),
+        }
+    }
 }
 
 impl Looked {
@@ -64,6 +99,8 @@ pub(super) struct RoleReport {
     pub(super) role: RoleArn,
     pub(super) outcome: Outcome,
     pub(super) problem: Option<Unreached>,
+    /// Why it is not known whether what is written cuts anything.
+    pub(super) doubt: Option<Unreached>,
     /// Revocations that have run out, to be deleted.
     pub(super) drops: Vec<String>,
     /// Those that are.
@@ -116,7 +153,11 @@ impl Report {
                     no_room(on_role.characters.saturating_sub(goes), characters(&revocation.document().to_string()))
                 }
             };
-            RoleReport { role: one.role.clone(), outcome, problem, drops, dropped: Vec::new() }
+            let doubt = match &one.says_whose {
+                SaysWhose::NotKnown(why) => Some(why.clone()),
+                SaysWhose::NotAsked | SaysWhose::Always | SaysWhose::NotAlways => None,
+            };
+            RoleReport { role: one.role.clone(), outcome, problem, doubt, drops, dropped: Vec::new() }
         });
         let roles = roles.collect();
         Self { undo, identity: None, grants: None, suspension: Suspension::NotAsked, revocation, roles, unlogged: Vec::new() }
@@ -128,10 +169,20 @@ impl Report {
         matches!(self.suspension, Suspension::Failed(_)) || !self.unlogged.is_empty() || self.roles.iter().any(is_in_the_way)
     }
 
+    /// Whether all of it was done, and is known to have been.
+    pub(super) fn is_done(&self) -> bool {
+        !self.has_failed() && !self.is_in_doubt()
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.roles.iter().any(|role| role.doubt.is_some())
+    }
+
     /// What came of it, in a word.
     pub(super) fn what_came_of_it(&self) -> &'static str {
         match (self.has_failed(), self.undo) {
             (true, _) => "not all",
+            (false, _) if self.is_in_doubt() => "not known",
             (false, true) if self.is_empty() => "nothing to take back",
             (false, true) => "taken back",
             (false, false) => "revoked",
@@ -192,6 +243,9 @@ impl Report {
                 (_, Some(problem)) => explained(&mut text, "  NO ROOM", problem),
                 (_, None) => {}
             }
+            if let (Outcome::Planned, Some(doubt)) = (role.outcome, &role.doubt) {
+                explained(&mut text, "  NOT KNOWN", doubt);
+            }
             for policy_name in &role.drops {
                 line(&mut text, "  drops", &format!("{policy_name}: every session that it refused has ended"));
             }
@@ -215,6 +269,7 @@ impl Report {
     pub(super) fn done(&self) -> String {
         let mut text = match (self.has_failed(), self.undo) {
             (true, _) => "NOT ALL OF IT IS DONE.".to_owned(),
+            (false, _) if self.is_in_doubt() => "IT IS NOT KNOWN WHETHER ALL OF IT IS DONE.".to_owned(),
             (false, true) if self.is_empty() => "There is nothing to take back.".to_owned(),
             (false, true) => "Taken back.".to_owned(),
             (false, false) => "Revoked.".to_owned(),
@@ -236,6 +291,9 @@ impl Report {
             match role.outcome {
                 Outcome::Revoked => {
                     line(&mut text, "revoked", &format!("{}, before {}", role.role, self.revocation.issued_before_text()));
+                    if let Some(doubt) = &role.doubt {
+                        explained(&mut text, "  NOT KNOWN", doubt);
+                    }
                 }
                 Outcome::Removed => line(&mut text, "taken back", role.role.as_str()),
                 Outcome::Absent => line(&mut text, "nothing on", role.role.as_str()),
@@ -292,7 +350,8 @@ impl Report {
                 "role_arn": role.role.as_str(),
                 "outcome": role.outcome.as_str(),
                 "problem": role.problem.as_ref().map(|problem| &problem.why),
-                "advice": role.problem.as_ref().and_then(|problem| problem.advice),
+                "advice": role.problem.as_ref().or(role.doubt.as_ref()).and_then(|problem| problem.advice),
+                "doubt": role.doubt.as_ref().map(|doubt| &doubt.why),
                 "drops": role.drops,
                 "dropped": role.dropped,
             })
@@ -410,7 +469,7 @@ mod tests {
         let identity = Identity { issuer: IssuerId::new("okta").unwrap(), subject: Subject::new("00u1").unwrap() };
         let revocation = Revocation::up_to(Whose::of(&identity), Timestamp::from_unix_seconds(1_800_000_000));
         let role = RoleArn::new("arn:aws:iam::111122223333:role/latchkey-issuing").unwrap();
-        let looked = [Looked { role, found: Ok(OnRole::default()) }];
+        let looked = [Looked { role, found: Ok(OnRole::default()), says_whose: SaysWhose::Always }];
         let mut report = Report::planned(false, revocation, &looked, Timestamp::from_unix_seconds(1_800_000_000));
         report.identity = Some(identity);
         report.roles[0].outcome = Outcome::Revoked;
@@ -420,5 +479,10 @@ mod tests {
         assert!(report.done().starts_with("NOT ALL OF IT IS DONE.\n  NOT SUSPENDED     okta 00u1"), "{}", report.done());
         assert!(report.has_failed() && report.what_came_of_it() == "not all");
         assert_eq!(report.as_json("not all")["suspension_problem"], "DynamoDB: AccessDeniedException");
+        // Nor what cuts nothing, as far as anybody knows.
+        report.suspension = Suspension::Done;
+        let SaysWhose::NotKnown(doubt) = SaysWhose::of(Ok(None)) else { panic!("it is not known") };
+        report.roles[0].doubt = Some(doubt);
+        assert!(!report.is_done() && report.what_came_of_it() == "not known" && !report.done().contains("Revoked."), "{}", report.done());
     }
 }
