@@ -102,7 +102,8 @@ pub enum Command {
 
 const REVOKE_HELP: &str = "\
 An inline policy on the issuing role refuses every session that was opened before this moment; SageMaker asks the role's policies at \
-each request of a browser's session. A session that is opened later works, so the user is suspended first: `latchkey resume` is enough \
+each request of a browser's session. (That this ends an open tab is not proven on AWS: docs/operations.md, \"Where it does not cut\".) \
+A session that is opened later works, so the user is suspended first: `latchkey resume` is enough \
 to let in again, and --undo gives the old sessions back. What runs already in the user's apps, as the profile's execution role, is not \
 stopped by it.
 
