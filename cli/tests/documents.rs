@@ -202,3 +202,19 @@ fn there_is_a_page_of_the_manual_for_each_command() {
     assert_eq!(done.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&done.stderr).starts_with("latchkey: the pages cannot be written to /dev/null/man1: "), "{done:?}");
 }
+
+/// Every user of a machine sees the arguments of its processes. A shell's own `printf` is none.
+#[test]
+fn no_document_gives_a_token_to_a_program_as_an_argument() {
+    let mut checked = 0;
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in shell(&text) {
+            for command in commands(&line).iter().filter(|words| words.iter().any(|word| word.contains("Bearer "))) {
+                assert_eq!(command[0], "printf", "{}: {line}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 3, "{checked}");
+}

@@ -79,7 +79,7 @@ Users:
 Without a browser: this takes a token for alice, as a portal has it, and asks for a URL:
 
   TOKEN=$(curl -sS -d user=alice {issuer}/dev/token)
-  curl -sS -X POST -H "Authorization: Bearer $TOKEN" {api}/presigned-urls
+  printf 'Authorization: Bearer %s\n' "$TOKEN" | curl -sS -X POST -H @- {api}/presigned-urls
 
 The "url" of the answer opens within 30 seconds. Each decision is a line of JSON below. Ctrl-C ends it all.
 "#
