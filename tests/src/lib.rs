@@ -8,5 +8,6 @@ pub mod openid_provider;
 pub mod process;
 pub mod raw_table;
 pub mod stack;
+pub mod stopwatch;
 pub mod time_machine;
 pub mod tools;

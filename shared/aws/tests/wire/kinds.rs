@@ -10,8 +10,8 @@ use latchkey_domain::posture::{Finding, NotReady, PostureMode};
 use latchkey_domain::target::Kind;
 use serde_json::json as value;
 
-use crate::support::{Server, SetClock, block_on, clients, error, json, nobody};
-use crate::urls::{BUDGET, NOW, ROLE, entitlement_to, issue, issuer, session};
+use crate::support::{BUDGET, Server, SetClock, block_on, clients, error, json, nobody};
+use crate::urls::{NOW, ROLE, entitlement_to, issue, issuer, session};
 
 const MLFLOW_APP: &str = "arn:aws:sagemaker:eu-central-1:210987654321:mlflow-app/app-7QX2";
 const PARTNER_APP: &str = "arn:aws:sagemaker:eu-central-1:210987654321:partner-app/app-ABCDEFGHIJ12";

@@ -1,6 +1,6 @@
 //! A small HTTP server with canned answers, and what the tests of this crate share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,6 +11,9 @@ use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_domain::clock::{Clock, Timestamp};
 use latchkey_transport::Transport;
+
+/// What a call may take.
+pub(crate) const BUDGET: Duration = Duration::from_secs(3);
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ pub(crate) enum Reply {
     SendAndClose(Vec<u8>),
     /// Waits, then sends.
     After(Duration, Vec<u8>),
+    /// Sends these bytes once so many different requests have arrived.
+    Together(usize, Vec<u8>),
     /// Never answers.
     Silence,
 }
@@ -147,6 +152,12 @@ fn serve(mut stream: TcpStream, replies: &[Reply], log: &Mutex<Vec<Request>>) {
                 std::thread::sleep(*pause);
                 let _ = stream.write_all(bytes);
             }
+            Reply::Together(arrived, bytes) => {
+                while log.lock().unwrap().iter().map(|request| &request.body).collect::<HashSet<_>>().len() < *arrived {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                let _ = stream.write_all(bytes);
+            }
             Reply::Silence => {}
         }
     }
@@ -171,6 +182,16 @@ fn read_request(stream: &mut TcpStream) -> Option<Request> {
         }
     }
 }
+
+/// The budgets in which a reply is tried, and whether all tries have room in each on a machine that stalls. What is silent takes all of
+/// [`BUDGET`], and leaves its last try less than a second of it: only with the other budget are its tries counted.
+pub(crate) fn budgets(reply: &Reply) -> &'static [(Duration, bool)] {
+    const AMPLE: Duration = Duration::from_secs(20);
+    if matches!(reply, Reply::Silence) { &[(BUDGET, false), (AMPLE, true)] } else { &[(BUDGET, true)] }
+}
+
+/// What an overrun of a budget is: more than is computed besides.
+pub(crate) const SLACK: Duration = Duration::from_millis(300);
 
 /// An address at which nobody listens: a port that the system does not hand out, so that no test beside this one can get it.
 pub(crate) fn nobody() -> String {
