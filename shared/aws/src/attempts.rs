@@ -92,8 +92,7 @@ mod tests {
     const POLICY: Policy = Policy { attempts: 3, each: Duration::from_millis(200), whole: Duration::from_secs(1), harmless_twice: true };
 
     fn run_with(policy: Policy, budget: Duration, outcomes: &[Option<Failure>]) -> (Result<(), Failure>, usize, Duration) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
+        on_a_clock_of_its_own(async {
             let count = Cell::new(0);
             let begun = Instant::now();
             let result = run(policy, deadline(budget, policy), || {
@@ -104,6 +103,11 @@ mod tests {
             .await;
             (result, count.get(), begun.elapsed())
         })
+    }
+
+    /// Time passes only while everything waits, and then at once.
+    fn on_a_clock_of_its_own<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
     }
 
     #[test]
@@ -138,23 +142,20 @@ mod tests {
 
     #[test]
     fn what_hangs_is_cut_off_and_tried_afresh() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let calls = Cell::new(0);
-        let result = runtime.block_on(run(POLICY, deadline_in(&runtime, 600), || {
-            calls.set(calls.get() + 1);
-            let hangs = calls.get() == 1;
-            async move {
-                if hangs {
-                    std::future::pending::<()>().await;
+        let result = on_a_clock_of_its_own(async {
+            let attempt = || {
+                calls.set(calls.get() + 1);
+                let hangs = calls.get() == 1;
+                async move {
+                    if hangs {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(())
                 }
-                Ok(())
-            }
-        }));
+            };
+            run(POLICY, deadline(Duration::from_millis(600), POLICY), attempt).await
+        });
         assert!(result.is_ok() && calls.get() == 2);
-    }
-
-    fn deadline_in(runtime: &tokio::runtime::Runtime, millis: u64) -> Instant {
-        let _guard = runtime.enter();
-        deadline(Duration::from_millis(millis), POLICY)
     }
 }
