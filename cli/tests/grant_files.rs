@@ -16,7 +16,7 @@ use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value as Attribute};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::subject::Profiles;
-use latchkey_standin::fault::Fault;
+use latchkey_standin::fault::{Fault, Gate};
 use latchkey_standin::relay::Relay;
 use latchkey_tests::process::Process;
 use latchkey_tests::raw_table::RawTable;
@@ -406,11 +406,13 @@ fn what_groups_were_granted_goes_out_and_in_by_the_file() {
         let text_of = std::fs::read_to_string(&changed).unwrap().replace(",20", &format!(",{seconds}"));
         let path = scene.file("again.csv", &text_of);
         scene.relay().clear_captured();
-        scene.relay().inject("UpdateItem", 1, &Fault::Delay(Duration::from_secs(2)));
+        let gate = Gate::closed();
+        scene.relay().inject("UpdateItem", 1, &Fault::Hold(gate.clone()));
         let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
         wait(|| scene.count("UpdateItem") == 1);
         let closed = json!({"kind": "mlflow-server", "tracking_server_name": "experiments", "enabled": false});
         scene.grant_to_group("research-desk", meanwhile, &closed);
+        gate.open();
         (import.wait(PATIENCE).code(), import)
     };
     let (code, import) = again(25, "runs");
@@ -638,14 +640,15 @@ fn an_import_that_is_killed_goes_on_when_it_is_run_again() {
     let scene = Scene::start();
     let others = scene.rows().len();
     let path = scene.file("a.csv", &notebooks(400, ""));
-    scene.relay().inject("PutItem", 400, &Fault::Delay(Duration::from_millis(40)));
+    scene.relay().inject("PutItem", 60, &Fault::Delay(Duration::ZERO));
+    scene.relay().inject("PutItem", 340, &Fault::Hold(Gate::closed()));
     let import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
-    let begun = || scene.relay().captured().iter().filter(|call| call.action == "PutItem" && call.outcome.is_some()).count();
-    wait(|| begun() >= 60);
+    let done = || scene.relay().captured().iter().filter(|call| call.action == "PutItem" && call.outcome.is_some()).count();
+    wait(|| done() == 60 && scene.relay().under_way() > 0);
     drop(import);
-    std::thread::sleep(Duration::from_millis(300));
+    wait(|| scene.relay().under_way() == 0);
     let written = scene.rows().len() - others;
-    assert!((60..400).contains(&written), "it was killed on the way: {written}");
+    assert_eq!(written, 60, "it was killed on the way");
     scene.relay().clear_faults();
     scene.relay().clear_captured();
     let (out, _) = assert_ok(scene.grants(&["import", text(&path), "--yes"]));
@@ -658,10 +661,13 @@ fn ctrl_c_ends_an_import_between_two_rows() {
     let scene = Scene::start();
     let path = scene.file("a.csv", &notebooks(200, ""));
     let log = scene.folder.path().join("changes");
-    scene.relay().inject("PutItem", 200, &Fault::Delay(Duration::from_millis(40)));
+    let gate = Gate::closed();
+    scene.relay().inject("PutItem", 40, &Fault::Delay(Duration::ZERO));
+    scene.relay().inject("PutItem", 160, &Fault::Hold(gate.clone()));
     let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes", "--audit-log", text(&log)]));
-    wait(|| scene.count("PutItem") >= 40);
+    wait(|| scene.count("PutItem") > 40);
     assert!(Command::new("kill").args(["-INT", &import.id().to_string()]).status().unwrap().success());
+    gate.open();
     assert_eq!(import.wait(PATIENCE).code(), Some(1));
     let audited = changes(&std::fs::read_to_string(&log).unwrap()).len();
     let said = format!("{audited} of 200 written; run the import again to go on: what is written already is not written twice");
@@ -697,12 +703,14 @@ fn what_somebody_writes_meanwhile_is_not_written_over() {
     let grant = |name: &str| json!({"kind": "notebook", "notebook_instance_name": name});
     scene.put("user-0", "lab", &grant("nb-0"));
     let path = scene.file("a.csv", &notebooks(2, "new"));
-    scene.relay().inject("PutItem", 2, &Fault::Delay(Duration::from_secs(2)));
+    let gate = Gate::closed();
+    scene.relay().inject("PutItem", 2, &Fault::Hold(gate.clone()));
     let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes"]));
     wait(|| scene.count("PutItem") == 2);
     // One is closed, and one made, while the import is about to write both.
     scene.put("user-0", "lab", &json!({"kind": "notebook", "notebook_instance_name": "nb-0", "enabled": false}));
     scene.put("user-1", "lab", &grant("other"));
+    gate.open();
     assert_eq!(import.wait(PATIENCE).code(), Some(1));
     let lines = import.output();
     for line in [2, 3] {

@@ -52,7 +52,7 @@ impl Answer {
             Some(Fault::WrongContentType) => content_type = Cow::Borrowed("text/html; charset=utf-8"),
             Some(Fault::Truncated) => truncated = true,
             Some(Fault::Close) => return close(),
-            Some(Fault::Delay(_) | Fault::Error { .. } | Fault::ForeignUrl(_) | Fault::HalfHead) | None => {}
+            Some(Fault::Delay(_) | Fault::Hold(_) | Fault::Error { .. } | Fault::ForeignUrl(_) | Fault::HalfHead) | None => {}
         }
         let length = body.len();
         let body = if truncated { half(body) } else { Body::from(body) };

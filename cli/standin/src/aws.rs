@@ -313,7 +313,15 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
             }
             // What is answered is never seen.
             Some(Fault::Close) => (Answer::new(500, "text/plain", ""), None, fault),
-            Some(Fault::Delay(_) | Fault::Malformed | Fault::Body(_) | Fault::Truncated | Fault::HalfHead | Fault::WrongContentType)
+            Some(
+                Fault::Delay(_)
+                | Fault::Hold(_)
+                | Fault::Malformed
+                | Fault::Body(_)
+                | Fault::Truncated
+                | Fault::HalfHead
+                | Fault::WrongContentType,
+            )
             | Some(Fault::ForeignUrl(_))
             | None => {
                 let (answer, error) = pages::open(&state, address, &wire);
@@ -375,9 +383,16 @@ async fn call(
         // What is answered is never seen.
         Some(Fault::Close) => return Ok(Answer::new(500, "text/plain", String::new())),
         Some(Fault::ForeignUrl(url)) => Some(url.as_str()),
-        Some(Fault::Delay(_) | Fault::Malformed | Fault::Body(_) | Fault::Truncated | Fault::HalfHead | Fault::WrongContentType) | None => {
-            None
-        }
+        Some(
+            Fault::Delay(_)
+            | Fault::Hold(_)
+            | Fault::Malformed
+            | Fault::Body(_)
+            | Fault::Truncated
+            | Fault::HalfHead
+            | Fault::WrongContentType,
+        )
+        | None => None,
     };
     let call = Call { state, identity: &identity, region: &region, now: state.clock.now(), request_id, foreign_url };
     match protocol {

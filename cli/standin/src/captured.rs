@@ -57,7 +57,9 @@ pub struct Outcome {
 impl Captured {
     /// Whether it was answered as it asked, at once or late.
     pub fn is_ok(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|outcome| outcome.error.is_none() && matches!(outcome.fault, None | Some(Fault::Delay(_))))
+        self.outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.error.is_none() && matches!(outcome.fault, None | Some(Fault::Delay(_) | Fault::Hold(_))))
     }
 
     /// The error code with which it was answered.

@@ -1,14 +1,18 @@
 //! Faults on demand: what a stand-in does wrong with its next calls.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 /// One way to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The answer is right and late.
     Delay(Duration),
+    /// The answer is right, and comes once the gate is open.
+    Hold(Gate),
     /// An error, in the protocol's own shape. The call has no effect.
     Error {
         /// The status, as 400 or 503.
@@ -39,6 +43,35 @@ impl Fault {
     }
 }
 
+/// Where calls wait until it is opened, for good.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// One that is closed.
+    pub fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets all pass, those that wait and those to come.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn pass(&self) {
+        // There are no permits: what it waits for is that there will be none.
+        let _ = self.0.acquire().await;
+    }
+}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gate {}
+
 /// The faults that are still to come, by the name of the call.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<HashMap<String, VecDeque<Fault>>>);
@@ -55,11 +88,13 @@ impl Faults {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The fault of this call, after the delay if it is one.
+    /// The fault of this call, after the wait if it is one.
     pub(crate) async fn next(&self, call: &str) -> Option<Fault> {
         let fault = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(call).and_then(VecDeque::pop_front);
-        if let Some(Fault::Delay(delay)) = fault {
-            tokio::time::sleep(delay).await;
+        match &fault {
+            Some(Fault::Delay(delay)) => tokio::time::sleep(*delay).await,
+            Some(Fault::Hold(gate)) => gate.pass().await,
+            Some(_) | None => {}
         }
         fault
     }
@@ -81,5 +116,19 @@ mod tests {
         assert_eq!(faults.next("A").await, None);
         faults.clear();
         assert_eq!(faults.next("B").await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_goes_on_once_the_gate_is_open() {
+        let (faults, gate) = (Faults::default(), Gate::closed());
+        faults.inject("A", 2, &Fault::Hold(gate.clone()));
+        let mut held = std::pin::pin!(faults.next("A"));
+        tokio::select! {
+            biased;
+            fault = &mut held => panic!("not held: {fault:?}"),
+            () = std::future::ready(()) => gate.open(),
+        }
+        assert_eq!(held.await, Some(Fault::Hold(gate.clone())));
+        assert_eq!(faults.next("A").await, Some(Fault::Hold(gate)));
     }
 }

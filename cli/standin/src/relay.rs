@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -38,7 +39,24 @@ struct State {
     client: Client<HttpConnector, Full<Bytes>>,
     captured: Mutex<Ring>,
     faults: Faults,
+    under_way: AtomicUsize,
     clock: Arc<dyn Clock>,
+}
+
+/// Counted for as long as it lasts: until there is an answer, or whoever asked has gone.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn count(of: &'a AtomicUsize) -> Self {
+        of.fetch_add(1, Ordering::SeqCst);
+        Self(of)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl fmt::Debug for Relay {
@@ -59,6 +77,7 @@ impl Relay {
             client: Client::builder(TokioExecutor::new()).build_http(),
             captured: Mutex::default(),
             faults: Faults::default(),
+            under_way: AtomicUsize::new(0),
             clock,
         });
         let serving = Arc::clone(&state);
@@ -91,6 +110,11 @@ impl Relay {
         self.state.captured.lock().unwrap_or_else(PoisonError::into_inner).all()
     }
 
+    /// How many requests have neither been answered nor been given up.
+    pub fn under_way(&self) -> usize {
+        self.state.under_way.load(Ordering::SeqCst)
+    }
+
     /// Forgets the requests so far.
     pub fn clear_captured(&self) {
         self.state.captured.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -108,6 +132,7 @@ fn call(headers: &HeaderMap, path: &str) -> String {
 }
 
 async fn pass(state: Arc<State>, request: axum::extract::Request) -> Response {
+    let _under_way = UnderWay::count(&state.under_way);
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return Answer::new(413, "text/plain", "The request is too large.\n").into_response(None);
@@ -136,6 +161,7 @@ async fn pass(state: Arc<State>, request: axum::extract::Request) -> Response {
         Some(Fault::Close) => error(500, "Closed"),
         Some(
             Fault::Delay(_)
+            | Fault::Hold(_)
             | Fault::Malformed
             | Fault::Body(_)
             | Fault::Truncated
