@@ -224,23 +224,28 @@ pub(crate) mod client {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use tokio::sync::Notify;
 
     use super::client::{request, send};
     use super::*;
 
     fn router() -> Router {
-        Router::new()
-            .route("/", get(|| async { "hello" }))
-            .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(60)).await }))
+        Router::new().route("/", get(|| async { "hello" }))
     }
 
     #[tokio::test]
     async fn stops_with_a_request_under_way() {
         let (listener, address) = listen(0).await.unwrap();
-        let server = Server::start(listener, router());
+        let arrived = Arc::new(Notify::new());
+        let arriving = Arc::clone(&arrived);
+        let never_answered = get(move || async move {
+            arriving.notify_one();
+            std::future::pending::<()>().await;
+        });
+        let server = Server::start(listener, router().route("/slow", never_answered));
         assert_eq!(send(address, request("GET", "/", "x", &[], "")).await.unwrap().body, "hello");
         let slow = tokio::spawn(send(address, request("GET", "/slow", "x", &[], "")));
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        arrived.notified().await;
         tokio::time::timeout(Duration::from_secs(5), server.shutdown()).await.unwrap();
         assert!(slow.await.unwrap().is_err());
         assert!(TcpStream::connect(address).await.is_err());

@@ -744,8 +744,13 @@ async fn a_caller_that_goes_away_is_still_on_record() {
     let aws = Fixture::new().await;
     let session = aws.session().await;
     aws.aws.inject("CreatePresignedDomainUrl", 1, &Fault::Delay(Duration::from_secs(60)));
-    let request = send(aws.aws.address(), aws.presign_request(&session, &jane().to_string()));
-    assert!(tokio::time::timeout(Duration::from_millis(100), request).await.is_err());
+    let before = aws.aws.captured().len();
+    let request = tokio::spawn(send(aws.aws.address(), aws.presign_request(&session, &jane().to_string())));
+    while aws.aws.captured().len() == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
     let last = aws.aws.captured().pop().unwrap();
     assert_eq!((last.action.as_str(), last.outcome), ("CreatePresignedDomainUrl", None));
     tokio::time::timeout(Duration::from_secs(5), aws.aws.shutdown()).await.unwrap();
