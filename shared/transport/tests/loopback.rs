@@ -26,6 +26,7 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(5), max_bytes: 1000
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     requests: Arc<std::sync::Mutex<Vec<String>>>,
 }
 
@@ -49,13 +50,13 @@ impl Server {
     async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
+        let (connections, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let (count, log) = (Arc::clone(&connections), Arc::clone(&requests));
+        let (count, count_closed, log) = (Arc::clone(&connections), Arc::clone(&closed), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (script, log) = (script.clone(), Arc::clone(&log));
+                let (script, log, closed) = (script.clone(), Arc::clone(&log), Arc::clone(&count_closed));
                 tokio::spawn(async move {
                     match script.tls.clone() {
                         Some(tls) => {
@@ -65,10 +66,11 @@ impl Server {
                         }
                         None => serve(stream, script, log).await,
                     }
+                    closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, connections, requests }
+        Self { address, connections, closed, requests }
     }
 
     fn url(&self, scheme: &str) -> String {
@@ -169,10 +171,14 @@ async fn an_opened_connection_waits_for_the_first_request() {
 async fn a_connection_that_the_server_closed_is_replaced() {
     let server = Server::start(Script { close: true, ..ok("{}") }).await;
     let transport = transport();
-    for _ in 0..3 {
+    for closed in 1..=3 {
         transport.get(&server.url("http"), LIMITS).await.unwrap();
-        // The close arrives while nothing is under way.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The close arrives while nothing is under way. What has arrived is seen in the pause after it.
+        let mut has_arrived = false;
+        while !has_arrived {
+            has_arrived = server.closed.load(Ordering::SeqCst) == closed;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
     assert_eq!(server.connections(), 3);
 }
