@@ -13,6 +13,7 @@ use latchkey_domain::group::GroupGrant;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::Item;
 use latchkey_domain::names::TargetName;
+use latchkey_domain::ports::RateLimit;
 use latchkey_standin::captured::Captured;
 use latchkey_standin::idp::{Idp, IdpOptions, Kid, MintOptions};
 use latchkey_standin::relay::Relay;
@@ -216,6 +217,14 @@ impl World {
 /// When it has no credentials.
 pub fn clients(environment: &Environment) -> Clients {
     Clients::new(environment, Transport::new(None).unwrap()).unwrap()
+}
+
+/// The length of a window of the rate limit, in seconds, that does not end while a test runs: a day or a second less, by what has more of
+/// its time left. Windows follow each other from 1970 on, so the ends of the two are hours apart by now, and for decades to come.
+pub fn long_window() -> u32 {
+    let now = SystemClock::new().now();
+    let left = |seconds: u32| RateLimit { urls: 1, seconds }.window(now).end - now.unix_seconds();
+    [86_400, 86_399].into_iter().max_by_key(|&seconds| left(seconds)).unwrap_or_default()
 }
 
 /// What an operator writes beside a row, now.

@@ -15,7 +15,7 @@ use latchkey_standin::idp::MintOptions;
 use latchkey_standin::stack::TABLE;
 use latchkey_tests::aws_check::{self, form, json as body};
 use latchkey_tests::emulator::{Answer, Emulator};
-use latchkey_tests::stack::{World, annotation, launch, targets};
+use latchkey_tests::stack::{World, annotation, launch, long_window, targets};
 use latchkey_tests::tools::bootstrap;
 use serde_json::{Value, json};
 
@@ -211,7 +211,8 @@ fn every_request_is_valid_and_signed_right_in_every_configuration() {
         assert_eq!(run.launch_with(&token, None).status(), 503);
         assert_eq!(run.launch_with(&token, None).status(), 200);
     });
-    all_with(&[("LATCHKEY_RATE_LIMIT", "1/86400"), ("LATCHKEY_URL_SECONDS", "300"), ("LATCHKEY_SESSION_SECONDS", "43200")], &|run| {
+    let once = format!("1/{}", long_window());
+    all_with(&[("LATCHKEY_RATE_LIMIT", &once), ("LATCHKEY_URL_SECONDS", "300"), ("LATCHKEY_SESSION_SECONDS", "43200")], &|run| {
         good(run, "alice", None);
         assert_eq!(run.launch("alice", None).status(), 429);
     });
@@ -452,7 +453,8 @@ fn a_url_is_asked_for_with_both_lifetimes_and_nothing_that_the_grant_has_not() {
 #[ignore = "needs the tools: make test"]
 fn a_refused_request_calls_neither_sts_nor_sagemaker() {
     let world = World::start();
-    let run = Run::start(&world, &[("LATCHKEY_RATE_LIMIT", "1/86400"), ("LATCHKEY_REPLAY", "jti")]);
+    let once = format!("1/{}", long_window());
+    let run = Run::start(&world, &[("LATCHKEY_RATE_LIMIT", &once), ("LATCHKEY_REPLAY", "jti")]);
     let used = world.token("alice");
     assert_eq!(run.launch_with(&used, None).status(), 200);
     world.clear_captured();
