@@ -29,6 +29,7 @@ use latchkey_oidc::verifier::{Verifier, VerifyError};
 use latchkey_standin::idp::{Kid, MintOptions};
 use latchkey_tests::emulator::{Answer, Emulator};
 use latchkey_tests::stack::{World, launch};
+use latchkey_tests::stopwatch::Stopwatch;
 use latchkey_tests::tools::{bootstrap, root};
 use serde_json::{Value, json};
 
@@ -450,9 +451,9 @@ fn a_flood_of_unknown_keys_costs_the_issuer_and_the_others_nothing() {
         world.stack.idp.mint(&token.claim("fill", "x".repeat(FILL))).unwrap()
     };
     let good = |id: &str, emulator: &Emulator| {
-        let begun = now();
+        let stopwatch = Stopwatch::start();
         assert_eq!(emulator.invoke(&launch(id, &world.token("alice"), None)).status(), 200, "a good token in the flood");
-        begun.elapsed()
+        stopwatch.elapsed()
     };
     let flood = |from: usize, to: usize| {
         std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use latchkey_standin::stack::StackOptions;
 use latchkey_tests::emulator::Emulator;
-use latchkey_tests::stack::{World, launch};
+use latchkey_tests::stack::{World, launch, long_window};
 use latchkey_tests::tools::bootstrap;
 use serde_json::{Value, json};
 
@@ -33,8 +33,9 @@ fn run(world: &World, environments: &[Emulator], requests: usize) -> (Vec<Answer
         let work = |environment: usize| {
             let emulator = &environments[environment];
             let mut memory = Memory::new();
-            let mut made = 0_usize;
-            while let Some((number, change)) = crowd.next() {
+            // Each the same number, however fast it is: what is told of its memory is told of so many requests.
+            for made in 1..=requests / environments.len() {
+                let (number, change) = crowd.next().unwrap();
                 match change {
                     Change::None => {}
                     Change::Keys => drop(world.stack.idp.rotate().unwrap()),
@@ -55,7 +56,6 @@ fn run(world: &World, environments: &[Emulator], requests: usize) -> (Vec<Answer
                 let url = answer.body()["url"].as_str().map(str::to_owned);
                 let answered = Answered { asked, request_id, status: answer.status(), reason: String::new(), url, took };
                 answers.lock().unwrap_or_else(PoisonError::into_inner).push(answered);
-                made += 1;
                 if made.is_multiple_of(SAMPLED_EVERY) {
                     memory.push(emulator.resident_bytes());
                     // Kept for tests that look at them; a hundred thousand are too many.
@@ -104,8 +104,7 @@ fn many_users_on_several_environments() {
     let world = World::start_with(StackOptions::default());
     let issuer = world.stack.issuer_id().clone();
     subjects().for_each(|subject| world.grant(&issuer, &subject, "lab", "alice", &[]));
-    // A window of a day, so that none ends in the middle but at midnight.
-    let variables = world.env(&[("LATCHKEY_RATE_LIMIT", &format!("{limit}/86400"))]);
+    let variables = world.env(&[("LATCHKEY_RATE_LIMIT", &format!("{limit}/{}", long_window()))]);
     let environments: Vec<Emulator> = (0..ENVIRONMENTS).map(|_| Emulator::start(&bootstrap(), &variables)).collect();
     let begun = now();
     let (answers, memory, hot_environments) = run(&world, &environments, requests);
