@@ -170,7 +170,9 @@ class Api(Local):
         self.port = engine.free_port(FIRST_PORT)
         self.server = support.Server(
             [
-                *support.SAM, "local", "start-api", "--port", str(self.port), "--warm-containers", "EAGER",
+                # Containers that SAM starts at once may be given the same port, as it looks for one before any listens: with LAZY there
+                # is but the one that is asked.
+                *support.SAM, "local", "start-api", "--port", str(self.port), "--warm-containers", "LAZY",
                 *OPTIONS, "--template", self.template,
             ],
             # SAM says of no request that it came through a VPC endpoint.
