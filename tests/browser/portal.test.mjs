@@ -41,19 +41,23 @@ scenario('two clicks from the first page to Studio', () =>
 
 scenario('a link is counted down, and its end is told', () =>
   person(async (dave) => {
-    await dev.run('grants', 'put', '--issuer', 'local', '--subject', 'demo-dave', '--target', 'lab', '--kind', 'studio', '--domain-id', 'd-demoresearch', '--user-profile-name', 'erin', '--shared', '--url-seconds', '5');
+    // One that is good for as long as it may take to see it counted down, and one whose end can be waited for.
+    const grant = (target, seconds) => dev.run('grants', 'put', '--issuer', 'local', '--subject', 'demo-dave', '--target', target, '--kind', 'studio', '--domain-id', 'd-demoresearch', '--user-profile-name', 'erin', '--shared', '--url-seconds', String(seconds));
+    await grant('lab', 30);
+    await grant('brief', 5);
     await dave.signIn('Dave Decker');
     await dave.open('Open lab');
-    const opening = dave.card('lab').getByRole('timer');
-    await shows(opening, /^Opened in a new tab\. The link is good for [1-5] seconds? more\.$/);
+    await shows(dave.card('lab').getByRole('timer'), /^Opened in a new tab\. The link is good for ([1-9]|[12]\d) seconds? more\.$/);
     // Told once, and not at every second.
     const status = dave.page.getByRole('status');
-    await shows(status, /^lab has opened in a new tab\. The link is good for [1-5] seconds?\.$/);
+    await shows(status, /^lab has opened in a new tab\. The link is good for \d+ seconds?\.$/);
+    await dave.open('Open brief');
+    const opening = dave.card('brief').getByRole('timer');
     await shows(opening, /^The last link is no longer good\./);
-    await shows(status, /^The link to lab is no longer good\.$/);
+    await shows(status, /^The link to brief is no longer good\.$/);
     await dave.page.reload();
     await shows(opening, /^The last link is no longer good\./);
-    await dev.run('grants', 'delete', '--issuer', 'local', '--subject', 'demo-dave', '--target', 'lab');
+    for (const target of ['lab', 'brief']) await dev.run('grants', 'delete', '--issuer', 'local', '--subject', 'demo-dave', '--target', target);
   }),
 );
 
@@ -74,7 +78,7 @@ scenario('a link opens once, and only in its time', () =>
     assert.equal(status, 303);
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['referrer-policy'], 'no-referrer');
-    const studio = await grace.open('Open short');
+    const studio = await grace.open('Open dublin');
     grace.refusals += 2;
     await studio.reload();
     assert.equal(await heading(studio), 'This link was already opened');
@@ -88,7 +92,8 @@ scenario('a link opens once, and only in its time', () =>
 scenario('a double click makes one link', () =>
   person(async (alice) => {
     await alice.signIn('Alice Ahrens');
-    await alice.page.getByRole('button', { name: 'Open research' }).dblclick();
+    // Both in one task, so that a busy machine does not make two clicks of them.
+    await alice.page.getByRole('button', { name: 'Open research' }).evaluate((button) => { button.click(); button.click(); });
     await shows(alice.card('research').getByRole('timer'), /^Opened/);
     const openings = await alice.page.evaluate(async () => (await fetch('/openings')).json());
     assert.deepEqual(openings.openings.map(({ target, number }) => [target, number]), [['research', 1]]);
