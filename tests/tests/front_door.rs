@@ -14,9 +14,6 @@ use latchkey_tests::stack::{World, annotation, launch, long_window, targets};
 use latchkey_tests::tools::bootstrap;
 use serde_json::{Value, json};
 
-/// What the function may take at most: what the emulator is told as its time-out.
-const FUNCTION_TIMEOUT: Duration = Duration::from_secs(10);
-
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
 fn now() -> Instant {
     Instant::now()
@@ -163,10 +160,8 @@ fn dependencies_that_fail_are_unavailable_in_time_and_well_again() {
         }
         // A new environment for each, so that no session and no connection is left from before.
         let fresh = Emulator::start(&bootstrap(), &door.world.env(&[("LATCHKEY_RATE_LIMIT", "1000/60")]));
-        let begun = now();
+        // In the function's time: one that takes longer is killed, and its answer is no proxy response.
         let answer = fresh.invoke(&launch(&request_id, &door.world.token("alice"), None));
-        let took = begun.elapsed();
-        assert!(took < FUNCTION_TIMEOUT, "{action} {fault:?}: {took:?}");
         let record = fresh.record_of(&request_id);
         assert_eq!((answer.status(), answer.body()["code"].as_str()), (503, Some("unavailable")), "{record}");
         assert_eq!((record["reason"].as_str(), answer.header("Retry-After")), (Some(reason), Some("5")), "{action} {fault:?}");
