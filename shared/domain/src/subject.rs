@@ -135,14 +135,31 @@ mod tests {
     use super::*;
     use crate::target::{Kind, Studio};
 
+    fn name(name: &str) -> UserProfileName {
+        UserProfileName::new(name).unwrap()
+    }
+
+    fn domain(id: &str) -> DomainId {
+        DomainId::new(id).unwrap()
+    }
+
+    fn of(anywhere: Option<&str>, by_domain: &[(&str, &str)]) -> Profiles {
+        Profiles { anywhere: anywhere.map(name), by_domain: by_domain.iter().map(|(id, profile)| (domain(id), name(profile))).collect() }
+    }
+
+    #[test]
+    fn what_is_not_said_is_taken_from_the_others() {
+        let others = of(Some("jane"), &[("d-a", "x"), ("d-b", "y")]);
+        assert_eq!(of(None, &[]).or(others.clone()), others);
+        assert_eq!(
+            of(Some("joe"), &[("d-b", "z"), ("d-c", "w")]).or(others.clone()),
+            of(Some("joe"), &[("d-a", "x"), ("d-b", "z"), ("d-c", "w")])
+        );
+        assert_eq!(others.clone().or(of(None, &[])), others);
+    }
+
     #[test]
     fn what_may_be_anothers_is_told() {
-        let name = |name: &str| UserProfileName::new(name).unwrap();
-        let domain = |id: &str| DomainId::new(id).unwrap();
-        let of = |anywhere: Option<&str>, by_domain: &[(&str, &str)]| Profiles {
-            anywhere: anywhere.map(name),
-            by_domain: by_domain.iter().map(|(id, profile)| (domain(id), name(profile))).collect(),
-        };
         let meet = |one: &Profiles, other: &Profiles| {
             assert_eq!(one.may_meet(other), other.may_meet(one));
             one.may_meet(other)
