@@ -11,13 +11,13 @@ use latchkey_aws::clients::Clients;
 use latchkey_aws::environment::Environment;
 use latchkey_aws::grant_store::Table;
 use latchkey_domain::audit::AuditRecord;
-use latchkey_domain::clock::SystemClock;
+use latchkey_domain::clock::{SystemClock, Timestamp};
 use latchkey_domain::token::BearerToken;
 use latchkey_oidc::verifier::Verifier;
 use latchkey_transport::Transport;
 
 use crate::embedded::{ACCOUNT, DecisionLog, Embedded};
-use crate::explain::ports::Caller;
+use crate::explain::ports::{Caller, Shifted};
 use crate::explain::reasons::{self, Advice};
 use crate::explain::text::explained;
 use crate::explain::{self, Asked, Decision, Explainer};
@@ -58,15 +58,23 @@ impl Backstage {
     pub(super) async fn look(&self, request_id: &str, token: &BearerToken, target: Option<&str>, landing: Option<&str>) -> View {
         let record = self.decisions.of(request_id);
         let advice = record.as_ref().and_then(|record| record.reason).and_then(reasons::advice);
-        let (explanation, is_allowed_by_explanation) = match self.explain(token, target, landing).await {
-            Ok(said) => said,
-            // Neither of them quotes the token.
-            Err(error) => (format!("It cannot be explained: {error:#}"), false),
-        };
+        let (explanation, is_allowed_by_explanation) =
+            match self.explain(token, target, landing, record.as_ref().map(|record| record.time)).await {
+                Ok(said) => said,
+                // Neither of them quotes the token.
+                Err(error) => (format!("It cannot be explained: {error:#}"), false),
+            };
         View { record, advice, explanation, is_allowed_by_explanation }
     }
 
-    async fn explain(&self, token: &BearerToken, target: Option<&str>, landing: Option<&str>) -> anyhow::Result<(String, bool)> {
+    /// As of the decision: a moment later the window of the rate limit may be another, or the token at its end.
+    async fn explain(
+        &self,
+        token: &BearerToken,
+        target: Option<&str>,
+        landing: Option<&str>,
+        at: Option<Timestamp>,
+    ) -> anyhow::Result<(String, bool)> {
         let variable = |name: &str| self.variables.get(name).cloned();
         let environment = Environment::read(variable)?;
         let transport = Transport::new(None)?;
@@ -74,7 +82,7 @@ impl Backstage {
         let mut config = Config::from_environment(variable)?;
         let (table, clock) = (Table::new(clients.dynamodb(), config.table.clone()), SystemClock::new());
         let verifier = Verifier::new(std::mem::take(&mut config.issuers), transport, table.clone(), clock);
-        let explainer = Explainer::new(Asked::Token, config, &clients, Caller::OfTheToken(verifier), table, clock);
+        let explainer = Explainer::new(Asked::Token, config, &clients, Caller::OfTheToken(verifier), table, Shifted::to(at, clock));
         let event = explain::launch(token, target, landing);
         let explanation = explainer
             .explain(&event, Some(ACCOUNT))
