@@ -14,6 +14,7 @@
 //! | [`explain`] | the broker over ports that read and do nothing |
 //! | [`gateway`] | API Gateway on this machine |
 //! | [`grant_file`] | files of grants |
+//! | [`interrupt`] | Ctrl-C and its like, for what has something to put in order first |
 //! | [`printable`] | what others wrote, for a terminal |
 //! | [`portal`] | a portal to click, over the embedded broker |
 //! | [`revocation`], [`issuing_roles`] | what cuts live sessions, and the roles that it is written to |
@@ -37,6 +38,7 @@ pub mod gateway;
 pub mod grant_args;
 pub mod grant_file;
 pub mod http;
+pub mod interrupt;
 pub mod issuing_roles;
 pub mod portal;
 pub mod printable;

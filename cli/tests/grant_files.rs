@@ -657,22 +657,104 @@ fn an_import_that_is_killed_goes_on_when_it_is_run_again() {
 }
 
 #[test]
-fn ctrl_c_ends_an_import_between_two_rows() {
+fn an_interruption_ends_an_import_between_two_rows() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let scene = Scene::start();
+        let path = scene.file("a.csv", &notebooks(200, ""));
+        let log = scene.folder.path().join("changes");
+        let gate = Gate::closed();
+        scene.relay().inject("PutItem", 40, &Fault::Delay(Duration::ZERO));
+        scene.relay().inject("PutItem", 160, &Fault::Hold(gate.clone()));
+        let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes", "--audit-log", text(&log)]));
+        wait(|| scene.count("PutItem") > 40);
+        kill(signal, &import);
+        gate.open();
+        assert_eq!(import.wait(PATIENCE).code(), Some(1), "{signal}");
+        let audited = changes(&std::fs::read_to_string(&log).unwrap()).len();
+        let said = format!("{audited} of 200 written; run the import again to go on: what is written already is not written twice");
+        import.output().wait(0, PATIENCE, |line| (line == said).then_some(()));
+        assert!(audited < 200 && audited == scene.count("PutItem"), "{signal}: what was begun is finished, and has its line: {audited}");
+    }
+}
+
+#[test]
+fn under_nohup_an_import_outlives_its_terminal() {
     let scene = Scene::start();
-    let path = scene.file("a.csv", &notebooks(200, ""));
-    let log = scene.folder.path().join("changes");
+    let path = scene.file("a.csv", &notebooks(80, ""));
     let gate = Gate::closed();
-    scene.relay().inject("PutItem", 40, &Fault::Delay(Duration::ZERO));
-    scene.relay().inject("PutItem", 160, &Fault::Hold(gate.clone()));
-    let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes", "--audit-log", text(&log)]));
-    wait(|| scene.count("PutItem") > 40);
-    assert!(Command::new("kill").args(["-INT", &import.id().to_string()]).status().unwrap().success());
+    scene.relay().inject("PutItem", 20, &Fault::Delay(Duration::ZERO));
+    scene.relay().inject("PutItem", 60, &Fault::Hold(gate.clone()));
+    let import = scene.command(&["import", text(&path), "--yes"]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(import.get_program()).args(import.get_args()).envs(import.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut import = Process::start(&mut nohup);
+    wait(|| scene.count("PutItem") > 20);
+    kill("-HUP", &import);
     gate.open();
-    assert_eq!(import.wait(PATIENCE).code(), Some(1));
-    let audited = changes(&std::fs::read_to_string(&log).unwrap()).len();
-    let said = format!("{audited} of 200 written; run the import again to go on: what is written already is not written twice");
-    import.output().wait(0, PATIENCE, |line| (line == said).then_some(()));
-    assert!(audited < 200 && audited == scene.count("PutItem"), "whatever was begun is finished, and has its line: {audited}");
+    assert_eq!(import.wait(PATIENCE).code(), Some(0));
+    assert_eq!(scene.count("PutItem"), 80);
+}
+
+fn kill(signal: &str, process: &Process) {
+    assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn an_export_takes_the_place_of_a_file_and_of_nothing_else() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    let scene = Scene::start();
+    let folder = scene.folder.path();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // A new file is its owner's; one that is there stays as open as it was, also past a link, which stays one.
+    let new = folder.join("new.jsonl");
+    assert_ok(scene.grants(&["export", text(&new)]));
+    assert_eq!(mode(&new), 0o600);
+    let (there, link, chain) = (scene.file("there.jsonl", "old"), folder.join("link.jsonl"), folder.join("chain.jsonl"));
+    std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o644)).unwrap();
+    symlink("there.jsonl", &link).unwrap();
+    symlink(&link, &chain).unwrap();
+    for name in [&there, &link, &chain] {
+        std::fs::write(&there, "old").unwrap();
+        assert_ok(scene.grants(&["export", text(name)]));
+        let written = std::fs::read_to_string(&there).unwrap();
+        assert!(written.lines().count() > 5 && mode(&there) == 0o644, "{}: {written}", name.display());
+    }
+    assert!(link.symlink_metadata().unwrap().is_symlink() && chain.symlink_metadata().unwrap().is_symlink());
+
+    // A pipe somebody may read, and a folder is no file; a link to nothing may be meant otherwise.
+    let (fifo, to_fifo, dangling) = (folder.join("pipe.csv"), folder.join("to-pipe.csv"), folder.join("dangling.csv"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    symlink(&fifo, &to_fifo).unwrap();
+    symlink("nowhere", &dangling).unwrap();
+    let sub = folder.join("folder.csv");
+    std::fs::create_dir(&sub).unwrap();
+    scene.relay().clear_captured();
+    for (path, says) in [(&fifo, "is no file; `-`"), (&to_fifo, "is no file; `-`"), (&sub, "is no file; `-`"), (&dangling, "is a link")] {
+        let (code, out, err) = scene.grants(&["export", text(path)]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.starts_with(&format!("latchkey: {} {says}", path.display())), "{err}");
+    }
+    assert_eq!(scene.count("Scan"), 0, "it is said before the table is read");
+    assert!(fifo.symlink_metadata().unwrap().file_type().is_fifo() && to_fifo.symlink_metadata().unwrap().is_symlink());
+    assert!(dangling.symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn an_export_that_is_interrupted_leaves_nothing() {
+    let scene = Scene::start();
+    let path = scene.file("all.jsonl", "old");
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        scene.relay().clear_captured();
+        scene.relay().inject("Scan", 1, &Fault::Delay(Duration::from_secs(20)));
+        let mut export = Process::start(&mut scene.command(&["export", text(&path)]));
+        wait(|| scene.count("Scan") == 1);
+        assert_eq!(std::fs::read_dir(scene.folder.path()).unwrap().count(), 2, "it is on its way");
+        kill(signal, &export);
+        assert_eq!(export.wait(PATIENCE).code(), Some(1), "{signal}");
+        export.output().wait(0, PATIENCE, |line| line.ends_with("all.jsonl is as it was").then_some(()));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(scene.folder.path()).unwrap().count(), 1, "{signal}: nothing is beside it");
+    }
 }
 
 #[track_caller]

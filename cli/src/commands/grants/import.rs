@@ -23,6 +23,7 @@ use crate::aws;
 use crate::change_log::ChangeLog;
 use crate::commands::{Usage, confirmed, say};
 use crate::grant_file::{Format, entries};
+use crate::interrupt::Interrupt;
 use crate::printable::printable;
 
 /// How many differences people are shown; scripts get all of them.
@@ -75,7 +76,7 @@ pub(super) async fn run(args: &ImportArgs, json: bool) -> anyhow::Result<ExitCod
     }
     let log = ChangeLog::open("grants import", &args.change, &args.table.table)?;
     let bar = progress(plan.differences())?;
-    let outcome = write::run(&plan, &table, args.change.by.as_deref(), &log, &bar).await;
+    let outcome = write::run(&plan, &table, args.change.by.as_deref(), &log, &bar, Interrupt::listen()?).await;
     bar.finish_and_clear();
     for (line, why) in &outcome.conflicts {
         report(json, &json!({"line": line, "done": "not written", "problem": why}), &format!("line {line}: not written: {why}"));

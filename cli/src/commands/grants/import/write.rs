@@ -18,6 +18,7 @@ use crate::backoff::Backoff;
 use crate::change_log::ChangeLog;
 use crate::grant_args::Owner;
 use crate::grant_file::Record;
+use crate::interrupt::Interrupt;
 
 /// How many rows are written at a time.
 const AT_A_TIME: usize = 16;
@@ -57,13 +58,19 @@ enum What {
     Conflict(&'static str),
 }
 
-/// Writes every row that differs. Ctrl-C ends it after the rows that are under way.
-pub(super) async fn run(plan: &Plan, table: &GrantAdmin, by: Option<&str>, log: &ChangeLog<'_>, bar: &ProgressBar) -> Outcome {
+/// Writes every row that differs. An interruption ends it after the rows that are under way, whose audit lines would be lost.
+pub(super) async fn run(
+    plan: &Plan,
+    table: &GrantAdmin,
+    by: Option<&str>,
+    log: &ChangeLog<'_>,
+    bar: &ProgressBar,
+    mut interrupt: Interrupt,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let mut under_way: JoinSet<anyhow::Result<Done>> = JoinSet::new();
     let mut rows = plan.different();
     let by: Option<Arc<str>> = by.map(Arc::from);
-    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         while under_way.len() < AT_A_TIME
             && outcome.failure.is_none()
@@ -84,8 +91,7 @@ pub(super) async fn run(plan: &Plan, table: &GrantAdmin, by: Option<&str>, log: 
         }
         let done = tokio::select! {
             done = under_way.join_next() => done,
-            // Polled once more after it has come it would panic.
-            _ = &mut interrupt, if !outcome.interrupted => {
+            () = interrupt.comes(), if !outcome.interrupted => {
                 outcome.interrupted = true;
                 continue;
             }
