@@ -65,7 +65,7 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
         "line 3: expires_at: is a whole number (N) of seconds since 1970-01-01T00:00:00Z\n\
          line 4: is for the same issuer, subject and target as line 2\n\
          line 5: opens what is or may be somebody else's already, see local demo-erin (target research); --shared takes it all the same\n\
-         nothing is written: 3 rows are bad\n"
+         nothing is written: 3 of 5 rows are bad\n"
     );
     assert_eq!(dev.grants(&["list", "--json"]).1, before, "nothing was written");
 
@@ -74,7 +74,7 @@ fn an_operator_who_knows_only_the_help_imports_explains_suspends_and_exports() {
         bad.replace("tomorrow", "1900000000").replace("local,new-1,lab,studio,d-demoresearch,new-1,,,\n", "").replace("Erin", "new-3");
     std::fs::write(&path, &good).unwrap();
     let difference = "+ local new-1 lab\n+ local new-2 lab\n+ local new-3 lab\n+ local demo-dave (the subject)\n\
-                      4 added, 0 changed, 0 unchanged; an import deletes no row\n";
+                      4 added, 0 changed, 0 unchanged: 4 rows read; an import deletes no row\n";
     let (out, err) = assert_ok(dev.grants(&["import", file, "--dry-run"]));
     assert_eq!((out, err), (format!("{difference}nothing is written: this was a dry run\n"), String::new()));
     assert_eq!(dev.grants(&["list", "--json"]).1, before, "nothing was written");
@@ -841,6 +841,45 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[2:], read)))
     let (code, out, _) = answer("y");
     assert!(code == 0 && out.contains("3 of 3 written"), "{out}");
     assert_eq!(changes(&std::fs::read_to_string(&log).unwrap()).len(), 3);
+}
+
+#[test]
+fn a_quote_that_is_not_closed_takes_no_rows_with_it() {
+    let scene = Scene::start();
+    let before = scene.rows();
+    let open = notebooks(4, "").replace("nb-1,,\n", "nb-1,,\"CHG-1\n");
+    let path = scene.file("open.csv", &open);
+    let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
+    let said = "line 3: a quote is opened and not closed\nnothing is written: 1 of 2 rows is bad\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (1, said, ""));
+    let (_, out, _) = scene.grants(&["import", text(&path), "--yes", "--json"]);
+    let [_, summary] = out.lines().collect::<Vec<_>>()[..] else { panic!("{out}") };
+    let summary: Value = serde_json::from_str(summary).unwrap();
+    assert_eq!(summary, json!({"done": "refused", "rows": 2, "bad": 1, "written": 0}));
+    assert_eq!(scene.rows(), before);
+}
+
+#[test]
+fn a_file_without_rows_is_no_success() {
+    let scene = Scene::start();
+    for (name, text_of) in [
+        ("a.csv", ""),
+        ("b.csv", "\n\r\n"),
+        ("c.csv", "issuer,subject,status\n"),
+        ("d.jsonl", ""),
+        ("e.jsonl", "\n"),
+        ("f.yaml", ""),
+        ("g.yaml", "[]\n"),
+    ] {
+        let path = scene.file(name, text_of);
+        for arguments in [&["--yes"][..], &["--dry-run"]] {
+            let (code, out, err) = scene.grants(&[&["import", text(&path)], arguments].concat());
+            assert_eq!((code, out.as_str()), (1, ""), "{name}");
+            assert_eq!(err, format!("latchkey: {} has no rows: nothing is written\n", path.display()));
+        }
+    }
+    let (code, _, err) = scene.grants(&["import", "-", "--format", "csv", "--yes"]);
+    assert_eq!((code, err.as_str()), (1, "latchkey: standard input has no rows: nothing is written\n"));
 }
 
 #[test]

@@ -60,16 +60,16 @@ impl<R: BufRead> Entries<R> {
         Self { file, columns: None, lines: 0, ended: false }
     }
 
-    /// The lines of the next row, and the number of the first; none at the end. The csv crate does not tell on which line a row
-    /// begins that follows an empty line or Windows' line ends, so a row is cut out here: it ends with a line after which all
-    /// quotes are closed.
-    fn row(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+    /// The lines of the next row, the number of the first, and whether it ends as a row does; none at the end. The csv crate does not
+    /// tell on which line a row begins that follows an empty line or Windows' line ends, and takes the end of the file for the end of
+    /// a quote, so a row is cut out here: it ends with a line after which all quotes are closed.
+    fn row(&mut self) -> io::Result<Option<(u64, Vec<u8>, bool)>> {
         let (mut row, mut first, mut quotes) = (Vec::new(), 0, 0);
         loop {
             let begin = row.len();
             let read = io::Read::take(&mut self.file, MAX_ROW).read_until(b'\n', &mut row)?;
             if read == 0 {
-                return Ok((!row.is_empty()).then_some((first, row)));
+                return Ok((!row.is_empty()).then_some((first, row, quotes % 2 == 0)));
             }
             self.lines += 1;
             if row.len() == read {
@@ -83,7 +83,7 @@ impl<R: BufRead> Entries<R> {
             if row.trim_ascii().is_empty() {
                 row.clear();
             } else if quotes % 2 == 0 || row.len() as u64 >= MAX_ROW {
-                return Ok(Some((first, row)));
+                return Ok(Some((first, row, true)));
             }
         }
     }
@@ -120,7 +120,7 @@ impl<R: BufRead> Iterator for Entries<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
-            let (line, text) = match self.row() {
+            let (line, text, is_closed) = match self.row() {
                 Ok(Some(row)) => row,
                 Ok(None) => return None,
                 Err(error) => {
@@ -131,6 +131,18 @@ impl<R: BufRead> Iterator for Entries<R> {
             if text.len() as u64 >= MAX_ROW {
                 self.ended = true;
                 return Some(Ok(Entry::bad(line, "is longer than 1 MiB, or has a quote that is not closed; nothing after it was read")));
+            }
+            if !is_closed {
+                self.ended = true;
+                // Whatever follows the quote stands in its cell: rows that somebody believes to be imported.
+                return Some(Ok(match unclosed(&text) {
+                    Some(at) => {
+                        let before = text.iter().take(at).filter(|byte| **byte == b'\n').count();
+                        let line = line.saturating_add(u64::try_from(before).unwrap_or(u64::MAX));
+                        Entry::bad(line, "a quote is opened and not closed")
+                    }
+                    None => Entry::bad(line, WITHIN_A_CELL),
+                }));
             }
             let record = match cells(&text) {
                 Ok(record) => record,
@@ -149,10 +161,38 @@ impl<R: BufRead> Iterator for Entries<R> {
     }
 }
 
+const WITHIN_A_CELL: &str = "has a quote within a cell that is not in quotes";
+
+/// Where the quote stands that is open at the end, if one is: read as the csv crate reads it.
+fn unclosed(text: &[u8]) -> Option<usize> {
+    #[derive(Clone, Copy)]
+    enum At {
+        Start,
+        Within,
+        Quoted(usize),
+        /// Behind a quote that ends the quoted text or, before another one, stands in it.
+        Quote(usize),
+    }
+    let mut at = At::Start;
+    for (position, byte) in text.iter().enumerate() {
+        at = match (at, byte) {
+            (At::Start, b'"') => At::Quoted(position),
+            (At::Quoted(opened), b'"') => At::Quote(opened),
+            (At::Quoted(opened), _) | (At::Quote(opened), b'"') => At::Quoted(opened),
+            (At::Start | At::Within | At::Quote(_), b',' | b'\r' | b'\n') => At::Start,
+            (At::Start | At::Within | At::Quote(_), _) => At::Within,
+        };
+    }
+    match at {
+        At::Quoted(opened) => Some(opened),
+        At::Start | At::Within | At::Quote(_) => None,
+    }
+}
+
 fn cells(text: &[u8]) -> Result<ByteRecord, &'static str> {
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(512).from_reader(text);
     let mut records = reader.byte_records();
-    let (Some(Ok(record)), None) = (records.next(), records.next()) else { return Err("has a quote within a cell that is not in quotes") };
+    let (Some(Ok(record)), None) = (records.next(), records.next()) else { return Err(WITHIN_A_CELL) };
     Ok(record)
 }
 

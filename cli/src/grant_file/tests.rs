@@ -68,6 +68,12 @@ fn what_is_wrong_with_a_line_of_csv_is_said_without_its_values() {
         (format!("{HEADER}\nokta,00u1,,studio,d-abc,jane\n"), 2, "target: is missing"),
         (format!("{HEADER},note\r\n\r\n{row},\"a\r\nb\"\r\n\r\nokta,canary\r\n"), 6, "has 2 cells"),
         (format!("{HEADER},note\n{row},ca\"nary\n{row},\"x\"\n"), 2, "has a quote within a cell"),
+        (format!("{HEADER},note\n{row},ca\"nary"), 2, "has a quote within a cell"),
+        // What follows it would stand in its cell, and nobody would have imported it.
+        (format!("{HEADER},note\n{row},\"canary\n{row},a\n{row},b\n"), 2, "a quote is opened and not closed"),
+        (format!("{HEADER},note\r\n\r\n{row},\"canary"), 3, "a quote is opened and not closed"),
+        (format!("{HEADER},note,x_a\n{row},\"ca\nna\"\"ry\",\"z\n"), 3, "a quote is opened and not closed"),
+        (format!("{HEADER},\"note\n{row},canary\n"), 1, "a quote is opened and not closed"),
         (format!("{HEADER},enable\n{row},true\n"), 1, "the column enable is not known"),
         (format!("{HEADER},kind\n"), 1, "the column kind is there twice"),
         ("issuer;subject;target\n".to_owned(), 1, "separated by commas"),

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use latchkey_aws::grant_admin::GrantAdmin;
 use serde_json::{Value, json};
@@ -49,6 +49,11 @@ pub(super) async fn run(args: &ImportArgs, json: bool) -> anyhow::Result<ExitCod
         read(&mut plan, format, BufReader::with_capacity(64 * 1024, file))
             .with_context(|| format!("{} cannot be read", args.file.display()))?;
     }
+    if plan.read == 0 {
+        let name = if from_stdin { "standard input".to_owned() } else { args.file.display().to_string() };
+        // Whoever made the file meant to have some in it: a list that came out empty is no success.
+        bail!("{name} has no rows: nothing is written");
+    }
     let table = aws::table(&args.table.table).await?;
     if let Err(error) = compare(&mut plan, &table).await {
         // What is wrong with the file is worth knowing even so.
@@ -69,8 +74,7 @@ pub(super) async fn run(args: &ImportArgs, json: bool) -> anyhow::Result<ExitCod
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = plan.differences();
-    if !args.yes && !confirmed(&format!("Write {rows} {}?", if rows == 1 { "row" } else { "rows" }))? {
+    if !args.yes && !confirmed(&format!("Write {}?", rows(plan.differences())))? {
         report(json, &summary(&plan, "refused", 0), "nothing is written");
         return Ok(ExitCode::FAILURE);
     }
@@ -125,8 +129,9 @@ fn refuse(plan: &Plan, json: bool) -> bool {
         report(json, &json!({"line": line, "done": "refused", "problem": problem}), &format!("line {line}: {}", printable(problem)));
     }
     let count = plan.bad.len();
-    let rows = if count == 1 { "1 row is bad".to_owned() } else { format!("{count} rows are bad") };
-    report(json, &json!({"done": "refused", "bad": count, "written": 0}), &format!("nothing is written: {rows}"));
+    let are = if count == 1 { "is" } else { "are" };
+    let text = format!("nothing is written: {count} of {} {are} bad", rows(plan.read));
+    report(json, &json!({"done": "refused", "rows": plan.read, "bad": count, "written": 0}), &text);
     true
 }
 
@@ -154,14 +159,19 @@ fn show(plan: &Plan, all: bool, json: bool) -> anyhow::Result<()> {
     }
     let [added, changed, unchanged] = plan.counts();
     if !json {
-        say(format!("{added} added, {changed} changed, {unchanged} unchanged; an import deletes no row"));
+        let read = rows(plan.read);
+        say(format!("{added} added, {changed} changed, {unchanged} unchanged: {read} read; an import deletes no row"));
     }
     Ok(())
 }
 
+fn rows(count: usize) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
 fn summary(plan: &Plan, done: &str, written: usize) -> Value {
     let [added, changed, unchanged] = plan.counts();
-    json!({"done": done, "added": added, "changed": changed, "unchanged": unchanged, "written": written})
+    json!({"done": done, "rows": plan.read, "added": added, "changed": changed, "unchanged": unchanged, "written": written})
 }
 
 /// A bar for people; hidden where standard error is no terminal.

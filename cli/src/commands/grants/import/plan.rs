@@ -21,6 +21,8 @@ use crate::grant_file::{Entry, Record};
 pub(super) struct Plan {
     /// What cannot be imported: the lines, in order once it has been judged, and what is wrong with each.
     pub(super) bad: Vec<(u64, String)>,
+    /// How many rows the file has, the bad ones among them.
+    pub(super) read: usize,
     rows: Vec<Planned>,
     by_key: HashMap<Box<str>, usize>,
     /// The rows that take what is one person's own, by its name.
@@ -156,6 +158,7 @@ impl Plan {
     /// Takes a row of the file on, or notes what is wrong with it.
     pub(super) fn add(&mut self, entry: Entry) -> anyhow::Result<()> {
         let line = entry.line;
+        self.read += 1;
         let record = match entry.item.and_then(|item| Record::from_item(item).map_err(|defect| defect.to_string())) {
             Ok(record) => record,
             Err(problem) => {
