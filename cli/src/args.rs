@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
@@ -12,8 +12,9 @@ use latchkey_domain::names::{AccountId, DomainId, LandingName, RoleArn, TargetNa
 use latchkey_domain::target::Kind;
 
 use crate::change_log::ChangeArgs;
+use crate::commands::dev::PORTAL;
 use crate::commands::grants::state::State;
-use crate::grant_args::{GrantArgs, OwnerArgs, SubjectArgs, parse_group, parse_issuer, parse_subject, parse_target};
+use crate::grant_args::{GrantArgs, OwnerArgs, SubjectArgs, parse_epoch, parse_group, parse_issuer, parse_subject, parse_target};
 use crate::grant_file::Format;
 
 /// Short-lived presigned URLs for Amazon SageMaker
@@ -100,6 +101,18 @@ pub enum Command {
     Revoke(Box<RevokeArgs>),
 }
 
+impl Command {
+    /// Whether what it writes to standard output is a file for somebody else, in which nothing else may stand.
+    pub fn writes_data(&self) -> bool {
+        match self {
+            Self::Grants(GrantsCommand::Export { file, .. }) => file == Path::new("-"),
+            Self::Event(_) | Self::Completions { .. } => true,
+            Self::Dev(_) | Self::Demo(_) | Self::Grants(_) | Self::Suspend(_) | Self::Resume(_) | Self::Keys(_) | Self::Explain(_) => false,
+            Self::Doctor(_) | Self::Man { .. } | Self::Revoke(_) => false,
+        }
+    }
+}
+
 const REVOKE_HELP: &str = "\
 An inline policy on the issuing role refuses every session that was opened before this moment; SageMaker asks the role's policies at \
 each request of a browser's session. (That this ends an open tab is not proven on AWS: docs/operations.md, \"Where it does not cut\".) \
@@ -159,7 +172,7 @@ The exit code is 0 when the broker would allow it, 1 when it would not or that c
 #[derive(Debug, Clone, Args)]
 pub struct DevArgs {
     /// The port of the API; the issuer, AWS, the table, DNS and the demo portal take the five that follow. 0 takes any free ones
-    #[arg(long, default_value_t = 8787)]
+    #[arg(long, default_value_t = 8787, value_parser = parse_port)]
     pub port: u16,
     /// Keep the table in this folder instead of in memory
     #[arg(long, value_name = "DIR")]
@@ -168,6 +181,13 @@ pub struct DevArgs {
     /// `set -a; . FILE; set +a` takes it on
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+}
+
+/// A port after which there are five more.
+fn parse_port(text: &str) -> Result<u16, String> {
+    let port: Option<u16> = text.parse().ok();
+    let is_legal = |port: &u16| port.checked_add(PORTAL).is_some();
+    port.filter(is_legal).ok_or_else(|| format!("is a port of at most {}: the five that follow are taken, too", u16::MAX - PORTAL))
 }
 
 /// Which deployment is looked at, and from where.
@@ -196,7 +216,7 @@ pub struct DemoArgs {
 }
 
 /// Reads the name of a kind.
-fn kinds() -> impl clap::builder::TypedValueParser<Value = Kind> {
+pub(crate) fn kinds() -> impl clap::builder::TypedValueParser<Value = Kind> {
     let names = Kind::ALL.iter().map(|kind| kind.as_str());
     // The names before have let through nothing else.
     PossibleValuesParser::new(names).map(|name| Kind::named(&name).unwrap_or(Kind::Studio))
@@ -206,7 +226,7 @@ fn kinds() -> impl clap::builder::TypedValueParser<Value = Kind> {
 #[derive(Debug, Clone, Args)]
 pub struct TableArgs {
     /// The table; AWS credentials and region come from the environment and profiles, as for every AWS tool
-    #[arg(long, env = "LATCHKEY_TABLE", value_name = "NAME")]
+    #[arg(long, env = "LATCHKEY_TABLE", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub table: String,
 }
 
@@ -383,8 +403,8 @@ pub enum KeysCommand {
         #[command(flatten)]
         issuers: IssuersArgs,
         /// Only this issuer
-        #[arg(long, value_name = "ID")]
-        issuer: Option<String>,
+        #[arg(long, value_name = "ID", value_parser = parse_issuer)]
+        issuer: Option<IssuerId>,
     },
     /// Show the keys that the table has of an issuer, and how old they are
     #[command(after_help = "Example:\n  latchkey keys show --issuer okta")]
@@ -393,8 +413,8 @@ pub enum KeysCommand {
         #[command(flatten)]
         table: TableArgs,
         /// The issuer
-        #[arg(long, value_name = "ID")]
-        issuer: String,
+        #[arg(long, value_name = "ID", value_parser = parse_issuer)]
+        issuer: IssuerId,
     },
 }
 
@@ -493,7 +513,7 @@ pub struct ExplainArgs {
     #[arg(long, value_parser = parse_landing, value_name = "NAME")]
     pub landing: Option<LandingName>,
     /// Decide as of another time, in seconds since 1970-01-01T00:00:00Z
-    #[arg(long, value_name = "EPOCH")]
+    #[arg(long, value_name = "EPOCH", value_parser = parse_epoch)]
     pub at: Option<i64>,
     /// The account that the function runs in, where a grant has no role and the request does not tell it
     #[arg(long, value_parser = parse_account, value_name = "ID")]

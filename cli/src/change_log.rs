@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::grant_args::Owner;
-use crate::printable;
+use crate::{output, printable};
 
 /// Who makes a change, and where that is written down.
 #[derive(Debug, Clone, Args)]
@@ -183,12 +183,15 @@ impl<'a> ChangeLog<'a> {
     }
 
     fn write(&self, record: &impl Serialize) -> anyhow::Result<()> {
+        output::changed();
         // On a terminal it is read, too.
         let line = format!("{}\n", printable::lines(&serde_json::to_string(record)?));
         // In one piece: what is appended to a file in one write does not mix with another process's lines.
+        let beside = || io::stderr().lock().write_all(line.as_bytes());
         let written = match &self.file {
-            Some(file) => (&*file).write_all(line.as_bytes()),
-            None => io::stderr().lock().write_all(line.as_bytes()),
+            // The line is all there is of who has made the change: where its place is full, it is at least said.
+            Some(file) => (&*file).write_all(line.as_bytes()).inspect_err(|_| drop(beside())),
+            None => beside(),
         };
         written.context("the change is made, and its audit line cannot be written")
     }

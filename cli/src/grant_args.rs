@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 use latchkey_aws::grant_admin::GroupIdentity;
-use latchkey_domain::grant::Grant;
+use latchkey_domain::grant::{Grant, SESSION_SECONDS, URL_SECONDS};
 use latchkey_domain::group::GroupGrant;
 use latchkey_domain::identity::{Group, Identity, IssuerId, Subject};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
+use latchkey_domain::target::Kind;
+
+use crate::args::kinds;
 
 /// Whose grants are meant.
 #[derive(Debug, Clone, Args)]
@@ -144,15 +149,31 @@ pub fn parse_target(text: &str) -> Result<TargetName, String> {
     TargetName::new(text).map_err(|error| format!("a target's name is {error}"))
 }
 
+/// Reads a moment.
+///
+/// # Errors
+/// What a moment is. What a grant cannot have is none, and milliseconds are none: as seconds they are thousands of years ahead.
+pub fn parse_epoch(text: &str) -> Result<i64, String> {
+    // 9999-12-31T23:59:59Z.
+    const LAST: i64 = 253_402_300_799;
+    let seconds = text.parse().ok().filter(|seconds| (0..=LAST).contains(seconds));
+    seconds.ok_or_else(|| "is a whole number of seconds, and not of milliseconds, since 1970-01-01T00:00:00Z".to_owned())
+}
+
+/// Reads a number of seconds within these bounds.
+fn within(bounds: &RangeInclusive<u32>) -> RangedI64ValueParser {
+    RangedI64ValueParser::new().range(i64::from(*bounds.start())..=i64::from(*bounds.end()))
+}
+
 /// The attributes of a grant.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GrantArgs {
     /// Read the attributes from a JSON object in this file, or from standard input with -; flags override its members
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// What the grant opens: studio, notebook, mlflow-server, mlflow-app or partner-app
-    #[arg(long)]
-    pub kind: Option<String>,
+    /// What the grant opens; needed unless --from has it
+    #[arg(long, value_parser = kinds(), required_unless_present = "from")]
+    pub kind: Option<Kind>,
     /// The SageMaker domain, as d-abcdefghijkl
     #[arg(long)]
     pub domain_id: Option<String>,
@@ -187,19 +208,19 @@ pub struct GrantArgs {
     #[arg(long)]
     pub default: bool,
     /// The first moment at which it opens, in seconds since 1970-01-01T00:00:00Z
-    #[arg(long, value_name = "EPOCH")]
+    #[arg(long, value_name = "EPOCH", value_parser = parse_epoch)]
     pub not_before: Option<i64>,
     /// The first moment at which it no longer opens, in seconds since 1970-01-01T00:00:00Z
-    #[arg(long, value_name = "EPOCH")]
+    #[arg(long, value_name = "EPOCH", value_parser = parse_epoch)]
     pub expires_at: Option<i64>,
     /// Lower the life of a URL, 5 to 300
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = within(&URL_SECONDS))]
     pub url_seconds: Option<i64>,
     /// Lower the life of a session, 1800 to 43200
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = within(&SESSION_SECONDS))]
     pub session_seconds: Option<i64>,
     /// A place to land in, as NAME=URI, NAME=URI@SPACE or NAME=@SPACE; may be repeated
-    #[arg(long = "add-landing", value_name = "NAME=URI[@SPACE]")]
+    #[arg(long = "add-landing", value_name = "NAME=URI[@SPACE]", value_parser = check_landing)]
     pub landings: Vec<String>,
     /// The landing to use when the portal names none
     #[arg(long, value_name = "NAME")]
@@ -244,8 +265,10 @@ impl GrantArgs {
             Some(path) => read_object(path)?,
             None => Item::new(),
         };
+        if let Some(kind) = self.kind {
+            item.insert("kind".to_owned(), Value::S(kind.as_str().to_owned()));
+        }
         let text = [
-            ("kind", &self.kind),
             ("domain_id", &self.domain_id),
             ("user_profile_name", &self.user_profile_name),
             ("notebook_instance_name", &self.notebook_instance_name),
@@ -281,7 +304,8 @@ impl GrantArgs {
             item.insert("default".to_owned(), Value::Bool(true));
         }
         if !self.landings.is_empty() {
-            let landings = self.landings.iter().map(|landing| parse_landing(landing)).collect::<anyhow::Result<_>>()?;
+            let landings = self.landings.iter().map(|landing| parse_landing(landing)).collect::<Result<_, _>>();
+            let landings = landings.map_err(anyhow::Error::msg)?;
             item.insert("landings".to_owned(), Value::M(landings));
         }
         let provision =
@@ -312,8 +336,13 @@ fn read_object(path: &std::path::Path) -> anyhow::Result<Item> {
     Ok(item)
 }
 
-fn parse_landing(text: &str) -> anyhow::Result<(String, Value)> {
-    let Some((name, place)) = text.split_once('=') else { bail!("--add-landing {text}: is NAME=URI, NAME=URI@SPACE or NAME=@SPACE") };
+/// Lets through what [`parse_landing`] reads.
+fn check_landing(text: &str) -> Result<String, String> {
+    parse_landing(text).map(|_| text.to_owned())
+}
+
+fn parse_landing(text: &str) -> Result<(String, Value), String> {
+    let Some((name, place)) = text.split_once('=') else { return Err("is NAME=URI, NAME=URI@SPACE or NAME=@SPACE".to_owned()) };
     let (uri, space) = place.rsplit_once('@').map_or((place, ""), |(uri, space)| (uri, space));
     let mut landing = Item::new();
     for (attribute, value) in [("landing_uri", uri), ("space_name", space)] {
@@ -330,7 +359,7 @@ mod tests {
 
     fn args() -> GrantArgs {
         GrantArgs {
-            kind: Some("studio".into()),
+            kind: Some(Kind::Studio),
             domain_id: Some("d-abc".into()),
             user_profile_name: Some("jane".into()),
             ..GrantArgs::default()
@@ -371,6 +400,15 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_those_that_a_grant_can_have() {
+        for (text, is_one) in [("0", true), ("253402300799", true), ("253402300800", false), ("1796040970000", false), ("-1", false)] {
+            assert_eq!(parse_epoch(text).is_ok(), is_one, "{text}");
+            assert_eq!(read(&GrantArgs { expires_at: text.parse().ok(), ..args() }).is_ok(), is_one, "{text}");
+        }
+        assert!(parse_epoch("1.5").is_err() && parse_epoch("").is_err());
+    }
+
+    #[test]
     fn every_kind_has_its_flags() {
         let arn = |kind: &str| format!("arn:aws:sagemaker:eu-west-1:111122223333:{kind}");
         for (kind, grant) in [
@@ -379,7 +417,7 @@ mod tests {
             ("mlflow-app", GrantArgs { arn: Some(arn("mlflow-app/app-1")), ..GrantArgs::default() }),
             ("partner-app", GrantArgs { arn: Some(arn("partner-app/app-ABCDEFGHIJ12")), ..GrantArgs::default() }),
         ] {
-            let grant = read(&GrantArgs { kind: Some(kind.into()), ..grant }).unwrap();
+            let grant = read(&GrantArgs { kind: Kind::named(kind), ..grant }).unwrap();
             assert_eq!(grant.target.kind().as_str(), kind);
         }
         let plan = read(&GrantArgs { provision: Some("arn:aws:iam::111122223333:role/studio".into()), ..args() }).unwrap().provision;

@@ -15,8 +15,10 @@
 //! | [`gateway`] | API Gateway on this machine |
 //! | [`grant_file`] | files of grants |
 //! | [`interrupt`] | Ctrl-C and its like, for what has something to put in order first |
-//! | [`printable`] | what others wrote, for a terminal |
+//! | [`output`] | what a command writes, and what becomes of it where it cannot |
 //! | [`portal`] | a portal to click, over the embedded broker |
+//! | [`printable`] | what others wrote, for a terminal |
+//! | [`redact`] | tokens, taken out of what is said about a mistake |
 //! | [`revocation`], [`issuing_roles`] | what cuts live sessions, and the roles that it is written to |
 
 // The SDK's futures are nested so deeply that the compiler gives up on the layout of what awaits them.
@@ -40,6 +42,8 @@ pub mod grant_file;
 pub mod http;
 pub mod interrupt;
 pub mod issuing_roles;
+pub mod output;
 pub mod portal;
 pub mod printable;
+pub mod redact;
 pub mod revocation;

@@ -154,7 +154,6 @@ fn what_is_not_a_grant_is_not_written() {
     let dev = Dev::start(&[]);
     for (more, says) in [
         (&["--user-profile-name", "dave@example.com"][..], "user_profile_name: "),
-        (&["--user-profile-name", "dave", "--url-seconds", "301"], "url_seconds: "),
         (&["--user-profile-name", "dave", "--landing", "nowhere"], "landing: "),
         (&["--user-profile-name", "dave", "--account-id", "12"], "account_id: "),
         (&[], "user_profile_name: is missing"),
@@ -171,6 +170,25 @@ fn what_is_not_a_grant_is_not_written() {
         let (code, _, err) = dev.grants(arguments);
         assert_eq!((code, err.contains("Usage:") || err.contains("error:")), (2, true), "{arguments:?}");
     }
+    for (more, says) in [
+        (&[][..], "--kind"),
+        (&["--kind", "terminal"], "mlflow-server"),
+        (&["--kind", "studio", "--url-seconds", "3"], "5..=300"),
+        (&["--kind", "studio", "--session-seconds", "1"], "1800..=43200"),
+        (&["--kind", "studio", "--add-landing", "l"], "NAME=URI"),
+        (&["--kind", "studio", "--expires-at", "1796040970000"], "not of milliseconds"),
+    ] {
+        let (code, out, err) = dev.grants(&[&["put", "--target", "lab"], &DAVE[..], more].concat());
+        assert_eq!((code, out.as_str(), err.contains(says)), (2, "", true), "{more:?}: {err}");
+    }
+    // What a file has to have, it has to have.
+    let file = dev.folder.path().join("grant.json");
+    std::fs::write(&file, r#"{"kind":"notebook","notebook_instance_name":"nb-dave"}"#).unwrap();
+    let from = |more: &[&str]| dev.grants(&[&["put", "--target", "lab", "--from", file.to_str().unwrap()], &DAVE[..], more].concat());
+    assert_eq!(from(&[]).1, "lab written\n");
+    std::fs::write(&file, r#"{"notebook_instance_name":"nb-dave"}"#).unwrap();
+    let (code, _, err) = from(&[]);
+    assert!(code == 1 && err.contains("kind: is missing"), "{err}");
 }
 
 #[test]
@@ -235,7 +253,9 @@ fn keys_are_fetched_into_the_table_and_shown() {
         (&["refresh", "--issuers", "[]"], 1, "must name at least one issuer"),
         (&["refresh"], 2, "--issuers-file"),
         (&["show"], 2, "--issuer"),
-        (&["show", "--issuer", "No"], 1, "--issuer"),
+        (&["show", "--issuer", "No"], 2, "--issuer"),
+        (&["show", "--issuer", "a b"], 2, "--issuer"),
+        (&["refresh", "--issuers", ""], 2, "is empty"),
     ] {
         let (came, _, err) = keys(arguments);
         assert!(came == code && err.contains(says), "{arguments:?}: {came} {err}");
@@ -374,11 +394,12 @@ fn explain_tells_what_the_broker_would_decide_and_does_nothing() {
 fn explain_says_what_it_needs() {
     let dev = Dev::start(&[]);
     for (arguments, code, says) in [
-        (&[][..], 1, "there is no token on standard input"),
+        (&[][..], 2, "there is no token on standard input"),
         (&["--issuer", "local"], 2, "--subject"),
         (&["--event", "x", "--target", "y"], 2, "cannot be used with"),
         (&["--event", "/nowhere"], 1, "/nowhere cannot be read"),
-        (&["--issuer", "nobody", "--subject", "x"], 1, "there is no issuer nobody"),
+        (&["--issuer", "nobody", "--subject", "x"], 2, "there is no issuer nobody"),
+        (&["--at", "1796040970000"], 2, "not of milliseconds"),
         (&["--issuers-file", "-"], 2, "--issuers-file -"),
         (&["--account-id", "12"], 2, "an account's id is"),
     ] {
@@ -407,6 +428,210 @@ fn explain_says_what_it_needs() {
     let (code, out, _) = run(command.args(["explain", "--issuer", "local", "--subject", "demo-alice", "--json"]));
     let explanation: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &explanation["decision"], &explanation["refusal"]["reason"]), (1, &"unknown".into(), &"dynamodb.unreachable".into()));
+}
+
+#[test]
+fn an_environment_that_lacks_what_every_command_needs_is_usage() {
+    let dev = Dev::start(&[]);
+    let run_with = |name: &str, value: Option<&str>, arguments: &[&str]| {
+        let mut command = latchkey();
+        command.envs(dev.environment.iter().cloned()).env_remove(name).args(arguments);
+        run(command.envs(value.map(|value| (name, value))))
+    };
+    let explain = ["explain", "--issuer", "local", "--subject", "demo-alice"];
+    for (name, value, arguments, says) in [
+        ("LATCHKEY_TABLE", None, &["grants", "list"][..], "--table"),
+        ("LATCHKEY_TABLE", Some(""), &["grants", "list"], "--table"),
+        ("LATCHKEY_ISSUERS", None, &explain, "--issuers"),
+        ("LATCHKEY_ISSUERS", Some(""), &explain, "LATCHKEY_ISSUERS (or --issuers) is empty"),
+        ("LATCHKEY_ISSUERS", Some(" "), &["keys", "refresh"], "LATCHKEY_ISSUERS (or --issuers) is empty"),
+        ("AWS_REGION", None, &["grants", "list"], "AWS_REGION"),
+        ("AWS_REGION", None, &["grants", "list", "--json"], "AWS_REGION"),
+    ] {
+        let (code, out, err) = run_with(name, value, arguments);
+        assert!(code == 2 && !out.contains("done") && err.contains(says), "{name}={value:?}: {code} {out} {err}");
+    }
+    // A file goes before the variable, also where that is empty.
+    let issuers = dev.environment.iter().find(|(name, _)| name == "LATCHKEY_ISSUERS").unwrap();
+    let file = dev.folder.path().join("issuers.json");
+    std::fs::write(&file, &issuers.1).unwrap();
+    let with_file = [&explain[..], &["--issuers-file", file.to_str().unwrap()]].concat();
+    assert_eq!(run_with("LATCHKEY_ISSUERS", Some(""), &with_file).0, 0);
+}
+
+#[test]
+fn a_token_in_an_argument_is_said_nowhere() {
+    let dev = Dev::start(&[]);
+    // As long as one: a short one would be the legal name of a target.
+    let secret = "c2lnbmF0dXJlLW9mLWEtdG9rZW4tdGhhdC1pcy1sb25n";
+    let token = format!("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.{secret}");
+    let url = format!("https://d-x.studio.eu-central-1.sagemaker.aws/auth?token={secret}");
+    let flag = format!("--target={token}");
+    for (arguments, code) in [
+        (&["explain", &token][..], 2),
+        (&["explain", "--", &token], 2),
+        (&["explain", "--target", &token], 2),
+        (&["explain", &flag], 2),
+        (&["explain", "--event", &token], 1),
+        (&["explain", "--event", &token, "--json"], 1),
+        (&["explain", "--event", &url], 1),
+        (&["explain", "--at", &token], 2),
+        (&[&token], 2),
+        (&["grants", "export", &token], 2),
+        (&["grants", "import", &token, "--yes", "--format", "csv"], 1),
+        (
+            &[
+                "grants",
+                "put",
+                "--issuer",
+                "local",
+                "--subject",
+                "x",
+                "--target",
+                "lab",
+                "--kind",
+                "studio",
+                "--arn",
+                &token,
+                "--add-landing",
+                &token,
+            ],
+            2,
+        ),
+    ] {
+        let (came, out, err) = dev.run(arguments);
+        assert!(!out.contains(secret) && !err.contains(secret), "{arguments:?}: {out}{err}");
+        assert_eq!((came, err.contains("(a token)") || err.contains("token=(redacted)")), (code, true), "{arguments:?}: {out}{err}");
+        assert!(err.contains("a token comes through standard input") && err.contains("the shell's history"), "{err}");
+    }
+    let (_, _, err) = dev.run(&["explain", "nosuch"]);
+    assert!(err.contains("'nosuch'") && !err.contains("history"), "{err}");
+}
+
+/// A device that takes nothing. It is only ever a stream of a process here, and never a file that is named.
+fn full() -> Stdio {
+    std::fs::File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+#[test]
+fn an_answer_that_nobody_gets_is_no_success() {
+    let dev = Dev::start(&[]);
+    let into_full = |arguments: &[&str]| {
+        let mut command = latchkey();
+        command.envs(dev.environment.iter().cloned()).args(arguments).stdin(Stdio::null()).stdout(full()).stderr(Stdio::piped());
+        let Output { status, stderr, .. } = command.output().unwrap();
+        (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+    };
+    let grant = ["--target", "lab", "--kind", "notebook", "--notebook-instance-name", "nb-dave"];
+    let put = [&["grants", "put"], &DAVE[..], &grant].concat();
+    let get = [&["grants", "get", "--target", "lab"], &DAVE[..]].concat();
+    let (suspend, resume) = ([&["suspend"], &DAVE[..]].concat(), [&["resume"], &DAVE[..]].concat());
+    for (arguments, is_change) in [
+        (&["--help"][..], false),
+        (&["grants", "put", "--help"], false),
+        (&["--version"], false),
+        (&["completions", "bash"], false),
+        (&["demo"], false),
+        (&put, true),
+        (&get, false),
+        (&["grants", "list"], false),
+        (&["grants", "list", "--json"], false),
+        (&["grants", "export"], false),
+        (&["explain", "--issuer", "local", "--subject", "demo-alice"], false),
+        (&["doctor"], false),
+        (&suspend, true),
+        (&resume, true),
+        (&["keys", "show", "--issuer", "local"], false),
+    ] {
+        let (code, err) = into_full(arguments);
+        let last = err.lines().last().unwrap_or_default();
+        assert!(code == 1 && last.starts_with("latchkey: standard output: No space left on device"), "{arguments:?}: {code} {err}");
+        assert_eq!(last.ends_with("; the change is made"), is_change, "{arguments:?}: {err}");
+    }
+    // A reader that has what it wants is another thing.
+    let piped = run(Command::new("sh").args(["-c", "\"$0\" --help | head -1", env!("CARGO_BIN_EXE_latchkey")]));
+    assert_eq!((piped.0, piped.2.as_str()), (0, ""));
+
+    // Nothing panics where even that cannot be said.
+    let beside_full = |arguments: &[&str]| {
+        let mut command = latchkey();
+        command.envs(dev.environment.iter().cloned()).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full());
+        command.output().unwrap().status.code().unwrap()
+    };
+    for (arguments, code) in [
+        (&["nosuch"][..], 2),
+        (&["explain", "--issuer", "nosuch", "--subject", "x"], 2),
+        (&["grants", "import", "/nowhere.csv", "--yes"], 1),
+        (&["grants", "export"], 1),
+        (&suspend, 1),
+        (&["grants", "list"], 0),
+    ] {
+        assert_eq!(beside_full(arguments), code, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_audit_line_whose_file_is_full_is_said_all_the_same() {
+    let dev = Dev::start(&[]);
+    // It is opened to append to, and nothing of it is ever replaced.
+    let (code, out, err) = dev.run(&[&["suspend", "--audit-log", "/dev/full"], &DAVE[..]].concat());
+    assert_eq!((code, out.as_str()), (1, ""));
+    let (line, error) = err.split_once('\n').unwrap();
+    assert_eq!(change(line)["after"]["status"], "suspended");
+    assert!(error.starts_with("latchkey: the change is made, and its audit line cannot be written: No space left"), "{error}");
+}
+
+#[test]
+fn a_failure_is_json_too() {
+    let dev = Dev::start(&[]);
+    let failed = |arguments: &[&str], (code, out, err): (i32, String, String)| {
+        let answer: Value = serde_json::from_str(out.lines().last().unwrap_or_default()).unwrap_or_else(|_| panic!("{arguments:?}: {out}"));
+        assert_eq!((code, &answer["done"]), (1, &"failed".into()), "{arguments:?}: {out}");
+        let said = err.lines().find_map(|line| line.strip_prefix("latchkey: ")).unwrap();
+        assert_eq!(answer["problem"], said, "it is what people read");
+        let advice = err.lines().find_map(|line| line.strip_prefix("what to do: "));
+        assert_eq!(answer["what_to_do"].as_str(), advice);
+        advice.is_some()
+    };
+    for arguments in [
+        &["grants", "import", "/nowhere.csv", "--yes", "--json"][..],
+        &["grants", "list", "--table", "nosuch", "--json"],
+        &["suspend", "--issuer", "locl", "--subject", "x", "--json"],
+        &["keys", "show", "--issuer", "local", "--table", "nosuch", "--json"],
+        &["explain", "--event", "/nowhere", "--json"],
+        &["man", "/dev/null/man1", "--json"],
+    ] {
+        failed(arguments, dev.run(arguments));
+    }
+    let lost = ["grants", "list", "--table", "nosuch", "--json"];
+    assert!(failed(&lost, dev.run(&lost)), "what can be done about it is said, too");
+    // Where standard output is the file, it is no line of that.
+    let (code, out, err) = dev.grants(&["export", "--table", "nosuch", "--json"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.lines().last().unwrap().starts_with(r#"{"done":"failed","#), "{err}");
+
+    // Answers say whose and what they are about.
+    let answer = |arguments: &[&str]| serde_json::from_str::<Value>(&dev.grants(&[arguments, &["--json"]].concat()).1).unwrap();
+    let dave = |done: &str| serde_json::json!({"issuer": "local", "subject": "demo-dave", "group": null, "target": "lab", "done": done});
+    let grant = ["--target", "lab", "--kind", "mlflow-server", "--tracking-server-name", "s"];
+    assert_eq!(answer(&[&["get", "--target", "lab"], &DAVE[..]].concat()), dave("not found"));
+    assert_eq!(answer(&[&["put"], &DAVE[..], &grant].concat()), dave("written"));
+    assert_eq!(answer(&[&["put"], &DAVE[..], &grant].concat()), dave("replaced"));
+    assert_eq!(answer(&[&["delete", "--target", "lab"], &DAVE[..]].concat()), dave("deleted"));
+    assert_eq!(answer(&[&["delete", "--target", "lab"], &DAVE[..]].concat()), dave("not found"));
+    let group = answer(&[&["put", "--issuer", "local", "--group", "desk"], &grant[..]].concat());
+    assert_eq!((&group["group"], &group["subject"], &group["done"]), (&"desk".into(), &Value::Null, &"written".into()));
+    let exported = dev.folder.path().join("all.jsonl");
+    let summary = answer(&["export", exported.to_str().unwrap()]);
+    assert_eq!((&summary["done"], &summary["left_out"]), (&"exported".into(), &0.into()));
+}
+
+#[test]
+fn a_port_without_five_more_is_refused() {
+    for port in ["65531", "65535", "65536", "x"] {
+        let (code, out, err) = run(latchkey().args(["dev", "--port", port]));
+        assert!(code == 2 && out.is_empty() && err.contains("is a port of at most 65530"), "{port}: {err}");
+    }
 }
 
 #[test]

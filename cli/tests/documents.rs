@@ -187,7 +187,12 @@ fn there_is_a_page_of_the_manual_for_each_command() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("man1");
     let done = Command::new(env!("CARGO_BIN_EXE_latchkey")).arg("man").arg(&pages).output().unwrap();
-    assert!(done.status.success() && done.stdout.is_empty() && done.stderr.is_empty(), "{done:?}");
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    let count = std::fs::read_dir(&pages).unwrap().count();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), format!("{count} pages are in {}\n", pages.display()));
+    let done = Command::new(env!("CARGO_BIN_EXE_latchkey")).args(["man", "--json"]).arg(&pages).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&said["done"], &said["pages"], &said["folder"]), (&"written".into(), &count.into(), &pages.to_str().unwrap().into()));
     let cli = <latchkey::args::Cli as clap::CommandFactory>::command();
     for (names, _) in leaves(&cli, &["latchkey"]) {
         let name = format!("latchkey-{}", names[1..].join("-"));

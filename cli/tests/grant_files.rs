@@ -588,6 +588,7 @@ fn an_export_that_is_not_whole_says_so() {
     scene.world.block_on(scene.operator().put_subject(&identity, Some(true), &Profiles::default(), &annotation, Expect::Absent)).unwrap();
     let (code, out, err) = scene.grants(&["export", "--issuer", "local", "--subject", "odd", "--json"]);
     assert_eq!((code, out.as_str()), (1, ""));
+    // Standard output is the file: its summary is beside it.
     let mut lines = err.lines();
     assert!(lines.next().unwrap().contains("local odd (the subject) is left out: x_n: is neither"), "{err}");
     let summary: Value = serde_json::from_str(lines.next().unwrap()).unwrap();

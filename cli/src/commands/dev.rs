@@ -12,7 +12,7 @@ use crate::embedded::{self, Embedded, Options};
 use crate::portal::Portal;
 
 /// How far the portal's port is from the API's: the stand-ins have those between.
-const PORTAL: u16 = 5;
+pub(crate) const PORTAL: u16 = 5;
 
 /// Runs the service until Ctrl-C.
 ///

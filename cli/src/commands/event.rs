@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::say_as_it_is;
 use crate::args::EventArgs;
-use crate::event;
+use crate::{event, output};
 
 /// Writes the event to standard output, for a pipe: its tokens are secrets of the stand-in's, and good for an hour.
 ///
@@ -15,6 +14,7 @@ use crate::event;
 pub async fn run(args: EventArgs) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
     // For a program, which gets the file as it is.
-    say_as_it_is(&event::fill_in(&text, async |name| event::demo_token(&args.issuer, name).await).await?);
+    let text = event::fill_in(&text, async |name| event::demo_token(&args.issuer, name).await).await?;
+    output::write(format!("{text}\n").as_bytes());
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use latchkey_domain::token::{BearerToken, MAX_TOKEN_BYTES};
 use latchkey_oidc::config::IssuerConfig;
 use latchkey_oidc::verifier::Verifier;
 
-use super::{read_issuers_text, say};
+use super::{Usage, read_issuers_text, say};
 use crate::args::{Cli, ExplainArgs};
 use crate::aws::{self, Deployment};
 use crate::event;
@@ -44,7 +44,7 @@ pub async fn run(args: ExplainArgs, json: bool) -> anyhow::Result<ExitCode> {
     let config = configuration(&args, asked)?;
     if let Some(identity) = args.subject() {
         let Some(issuer) = config.issuers.iter().find(|issuer| issuer.id == identity.issuer) else {
-            bail!("there is no issuer {} among those that are configured", identity.issuer);
+            return Err(Usage(format!("there is no issuer {} among those that are configured", identity.issuer)).into());
         };
         check_groups(issuer, &args.groups())?;
     }
@@ -140,7 +140,8 @@ fn read_token() -> anyhow::Result<BearerToken> {
     // As it stands in the header, for whoever has copied it from there.
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim_start();
     if token.is_empty() {
-        bail!("there is no token on standard input; --issuer and --subject need none, and --event FILE explains a whole request");
+        let needed = "there is no token on standard input; --issuer and --subject need none, and --event FILE explains a whole request";
+        return Err(Usage(needed.to_owned()).into());
     }
     Ok(BearerToken::new(token.to_owned()))
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use latchkey_aws::grant_admin::Row;
 use latchkey_domain::clock::{Clock as _, SystemClock};
+use latchkey_domain::names::TargetName;
 use latchkey_domain::subject::Standing;
 use serde_json::json;
 
@@ -59,7 +60,7 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
                 return Ok(absent(json, &owner, &key));
             }
             log.record(SystemClock::new().now(), &owner, Some(&key.target), &deleted)?;
-            report(json, &json!({"target": key.target.as_str(), "done": "deleted"}), &format!("{} deleted", key.target));
+            report(json, &answer(&owner, &key.target, "deleted"), &format!("{} deleted", key.target));
             Ok(ExitCode::SUCCESS)
         }
         GrantsCommand::Profile(args) => profile::run(&args, json).await,
@@ -69,8 +70,16 @@ pub async fn run(command: GrantsCommand, json: bool) -> anyhow::Result<ExitCode>
 }
 
 fn absent(json: bool, owner: &Owner, key: &GrantKey) -> ExitCode {
-    report(json, &json!({"target": key.target.as_str(), "done": "not found"}), &format!("{owner} has no grant {}", key.target));
+    report(json, &answer(owner, &key.target, "not found"), &format!("{owner} has no grant {}", key.target));
     ExitCode::FAILURE
+}
+
+/// What has become of one grant, for scripts: of whose, and which.
+fn answer(owner: &Owner, target: &TargetName, done: &str) -> serde_json::Value {
+    json!({
+        "issuer": owner.issuer().as_str(), "subject": owner.subject(), "group": owner.group(),
+        "target": target.as_str(), "done": done,
+    })
 }
 
 /// Whose row it is: the issuer's id and the subject or the group, or the key that names neither. On a terminal it is to be

@@ -31,15 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Issuers that cannot be read, and whatever keeps the table from answering.
 pub async fn run(command: KeysCommand, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        KeysCommand::Refresh { table, issuers, issuer } => refresh(&table.table, &issuers, issuer.as_deref(), json).await,
+        KeysCommand::Refresh { table, issuers, issuer } => refresh(&table.table, &issuers, issuer.as_ref(), json).await,
         KeysCommand::Show { table, issuer } => show(&table.table, &issuer, json).await,
     }
 }
 
-async fn refresh(table: &str, issuers: &IssuersArgs, only: Option<&str>, json: bool) -> anyhow::Result<ExitCode> {
+async fn refresh(table: &str, issuers: &IssuersArgs, only: Option<&IssuerId>, json: bool) -> anyhow::Result<ExitCode> {
     let mut issuers = read_issuers(issuers)?;
     if let Some(only) = only {
-        issuers.retain(|issuer| issuer.id.as_str() == only);
+        issuers.retain(|issuer| issuer.id == *only);
         if issuers.is_empty() {
             bail!("there is no issuer {only} among those that are configured");
         }
@@ -88,10 +88,9 @@ fn told(record: &KeysRecord) -> String {
     text
 }
 
-async fn show(table: &str, issuer: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let issuer = IssuerId::new(issuer).context("--issuer")?;
+async fn show(table: &str, issuer: &IssuerId, json: bool) -> anyhow::Result<ExitCode> {
     let (table, _) = aws::table_and_transport(table).await?;
-    let Some(snapshot) = table.load(&issuer, PATIENCE).await.map_err(NoAnswer)? else {
+    let Some(snapshot) = table.load(issuer, PATIENCE).await.map_err(NoAnswer)? else {
         say(if json {
             json!({"issuer": issuer.as_str(), "done": "not found"}).to_string()
         } else {

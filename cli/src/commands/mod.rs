@@ -16,12 +16,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use latchkey_aws::environment::EnvironmentError;
 use latchkey_domain::identity::IssuerId;
 use latchkey_oidc::config::parse_issuers;
 
 use crate::args::{Cli, Command, IssuersArgs};
-use crate::aws;
-use crate::printable;
+use crate::{aws, output};
 
 /// Runs a command.
 ///
@@ -38,9 +38,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Event(args) => event::run(args).await,
         Command::Explain(args) => explain::run(*args, cli.json).await,
         Command::Doctor(args) => doctor::run(args, cli.json).await,
-        Command::Completions { shell } => reference::completions(shell),
-        Command::Man { folder } => reference::man(&folder),
-        Command::Revoke(args) => revoke::run(*args, cli.json).await,
+        Command::Completions { shell } => Ok(reference::completions(shell)),
+        Command::Man { folder } => reference::man(&folder, cli.json),
+        Command::Revoke(mut args) => {
+            // An empty variable names no table, and what needs none must not fail for it.
+            args.table = args.table.filter(|table| !table.is_empty());
+            revoke::run(*args, cli.json).await
+        }
     }
 }
 
@@ -56,6 +60,12 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// Whether an error is of usage: the command line's, or of an environment that lacks what every command needs.
+pub fn is_usage(error: &anyhow::Error) -> bool {
+    let is_region = |cause: &EnvironmentError| cause.variable == "AWS_REGION";
+    error.is::<Usage>() || error.chain().any(|cause| cause.downcast_ref().is_some_and(is_region))
+}
+
 /// Says what was done: as JSON for scripts, as text for people.
 fn report(json: bool, value: &serde_json::Value, text: &str) {
     if json {
@@ -65,15 +75,9 @@ fn report(json: bool, value: &serde_json::Value, text: &str) {
     }
 }
 
-/// Writes text, or JSON, to standard output, with nothing in it that a terminal would obey.
-fn say(text: impl AsRef<str>) {
-    say_as_it_is(&printable::lines(text.as_ref()));
-}
-
-/// Writes text to standard output. A reader that has gone away (`latchkey … | head`) is not an error.
-fn say_as_it_is(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Writes a line, or JSON, to standard output, with nothing in it that a terminal would obey.
+fn say(line: impl AsRef<str>) {
+    output::say(line.as_ref());
 }
 
 /// The JSON array of issuers, from where the arguments say.
@@ -85,7 +89,8 @@ fn read_issuers_text(arguments: &IssuersArgs) -> anyhow::Result<String> {
             text
         }
         (Some(file), _) => std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
-        (None, text) => text.clone().unwrap_or_default(),
+        (None, Some(text)) if !text.trim().is_empty() => text.clone(),
+        (None, _) => return Err(Usage("LATCHKEY_ISSUERS (or --issuers) is empty: it is the JSON array of issuers".to_owned()).into()),
     })
 }
 

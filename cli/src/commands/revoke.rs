@@ -128,7 +128,7 @@ async fn act(
     // What is not there needs no answer.
     if !args.yes && !report.is_empty() {
         if json {
-            aside(&report.plan());
+            output::tell(&report.plan());
         }
         if !confirmed(if args.undo { "Take it back?" } else { "Revoke?" })? {
             say(if json { report.as_json("refused").to_string() } else { "nothing is done".to_owned() });
@@ -394,12 +394,6 @@ fn set(variable: &str) -> Option<String> {
 
 const fn code(done: bool) -> ExitCode {
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Says something beside the output.
-fn aside(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{}", printable::lines(text));
 }
 
 /// The identity as it is written on the command line.

@@ -13,11 +13,11 @@ use serde_json::json;
 use super::filter::Rows;
 use super::{what, whose};
 use crate::args::RowFilter;
-use crate::aws;
-use crate::commands::Usage;
+use crate::commands::{Usage, say};
 use crate::grant_file::{Format, Record, Writer};
 use crate::interrupt::Interrupt;
 use crate::printable::printable;
+use crate::{aws, output};
 
 /// What an export has come to.
 #[derive(Debug, Default)]
@@ -40,6 +40,7 @@ pub(super) async fn run(table: &str, file: &Path, format: Option<Format>, filter
         None => match export(&table, filter, format, BufWriter::new(io::stdout())).await {
             // A reader that has gone away (`latchkey … | head`) has what it wanted.
             Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
+            Err(error) if error.is::<io::Error>() => return Err(error.context("standard output")),
             told => told?,
         },
     };
@@ -47,9 +48,13 @@ pub(super) async fn run(table: &str, file: &Path, format: Option<Format>, filter
     if told.left_out > 0 {
         text.push_str(&format!("; {} rows are left out, so the file is not the whole table", told.left_out));
     }
-    // Standard output may be the file.
-    let summary = json!({"done": "exported", "grants": told.grants, "subjects": told.subjects, "left_out": told.left_out});
-    let _ = writeln!(io::stderr(), "{}", if json { summary.to_string() } else { text });
+    let summary = json!({"done": "exported", "grants": told.grants, "subjects": told.subjects, "left_out": told.left_out}).to_string();
+    match (json, to_stdout) {
+        (true, false) => say(summary),
+        // Standard output is the file.
+        (true, true) => output::tell(&summary),
+        (false, _) => output::tell(&text),
+    }
     Ok(if told.left_out == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -126,8 +131,7 @@ async fn export(table: &GrantAdmin, filter: &RowFilter, format: Format, to: impl
                 let (issuer, subject) = whose(&row);
                 let what = what(&row);
                 let problem = problem.and_then(Result::err).map_or_else(|| "pk: names no subject".to_owned(), |defect| defect.to_string());
-                let said = format!("latchkey: {issuer} {subject} {what} is left out: {problem}");
-                let _ = writeln!(io::stderr(), "{}", printable(&said));
+                output::tell(&printable(&format!("latchkey: {issuer} {subject} {what} is left out: {problem}")));
             }
         }
     }
@@ -136,5 +140,6 @@ async fn export(table: &GrantAdmin, filter: &RowFilter, format: Format, to: impl
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe))
+    // The error itself, and none that it comes from: a connection to AWS that breaks is no reader that has gone away.
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }

@@ -25,7 +25,9 @@ pub(super) async fn run(args: &ProfileArgs, json: bool) -> anyhow::Result<ExitCo
         };
         let owners = table.other_owners_of_profiles(&identity, &wanted).await?;
         if !owners.is_empty() {
-            return Ok(put::owned(json, &format!("the profile of {}", identity.subject), &format!("{profile} in {place}"), &owners));
+            let refused = json!({"issuer": identity.issuer.as_str(), "subject": identity.subject.as_str(), "done": "refused"});
+            let (what, opens) = (format!("the profile of {}", identity.subject), format!("{profile} in {place}"));
+            return Ok(put::owned(json, refused, &what, &opens, &owners));
         }
     }
     let at = SystemClock::new().now();

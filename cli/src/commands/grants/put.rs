@@ -10,7 +10,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use serde_json::json;
 
-use super::{report, whose};
+use super::{answer, report, whose};
 use crate::args::GrantKey;
 use crate::aws;
 use crate::change_log::{ChangeArgs, ChangeLog};
@@ -39,13 +39,14 @@ pub(super) async fn run(
             let there = table.get_group_grant(whose, grant.name()).await?.filter(|row| row.target_name().is_none());
             if let Some(defect) = there.and_then(|row| row.defect()) {
                 let text = format!("{} is not written: the item of {owner} is no group's: {defect}", grant.name());
-                let value = json!({"target": grant.name().as_str(), "done": "refused", "problem": defect.to_string()});
+                let mut value = answer(&owner, grant.name(), "refused");
+                value["problem"] = defect.to_string().into();
                 report(json, &value, &printable(&text));
                 return Ok(ExitCode::FAILURE);
             }
             let written = table.put_group_grant(whose, &grant, &annotation(&item), expect).await?;
             log.record(at, &owner, Some(grant.name()), &written)?;
-            return Ok(done(json, grant.name(), &written));
+            return Ok(done(json, &owner, grant.name(), &written));
         }
     };
     let (grant, item) = grant.read(key.target)?;
@@ -55,17 +56,18 @@ pub(super) async fn run(
     if !shared && grant.enabled && grant.target.kind().is_personal() && !opens_already(&table, &identity, &grant).await? {
         let owners = table.other_owners(&identity, &grant).await?;
         if !owners.is_empty() {
-            return Ok(owned(json, grant.name.as_str(), &grant.target.to_string(), &owners));
+            let refused = answer(&owner, &grant.name, "refused");
+            return Ok(owned(json, refused, grant.name.as_str(), &grant.target.to_string(), &owners));
         }
     }
     let written = table.put_grant(&identity, &grant, &annotation, expect).await?;
     log.record(at, &owner, Some(&grant.name), &written)?;
-    Ok(done(json, &grant.name, &written))
+    Ok(done(json, &owner, &grant.name, &written))
 }
 
-fn done(json: bool, target: &TargetName, written: &Change) -> ExitCode {
+fn done(json: bool, owner: &Owner, target: &TargetName, written: &Change) -> ExitCode {
     let done = if written.before.is_some() { "replaced" } else { "written" };
-    report(json, &json!({"target": target.as_str(), "done": done}), &format!("{target} {done}"));
+    report(json, &answer(owner, target, done), &format!("{target} {done}"));
     ExitCode::SUCCESS
 }
 
@@ -96,7 +98,7 @@ pub(super) fn opens_the_same(own: &Grant, grant: &Grant) -> bool {
 }
 
 /// Says whose the door is already.
-pub(super) fn owned(json: bool, what: &str, opens: &str, owners: &[Row]) -> ExitCode {
+pub(super) fn owned(json: bool, mut refused: serde_json::Value, what: &str, opens: &str, owners: &[Row]) -> ExitCode {
     let names: Vec<_> = owners
         .iter()
         .map(|row| {
@@ -111,6 +113,7 @@ pub(super) fn owned(json: bool, what: &str, opens: &str, owners: &[Row]) -> Exit
         text.push_str(&format!("\n  {}", printable(&format!("{issuer} {subject} ({by})"))));
     }
     text.push_str("\n--shared writes it all the same.");
-    report(json, &json!({"target": what, "done": "refused", "owners": names}), &text);
+    refused["owners"] = names.into();
+    report(json, &refused, &text);
     ExitCode::FAILURE
 }
