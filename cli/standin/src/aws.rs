@@ -44,6 +44,9 @@ use crate::random;
 use crate::server::{self, Server};
 use crate::sigv4::{Request, SignatureError, Signed};
 
+/// The service that operators' commands call and the stand-in does not have.
+const IAM: &str = "iam";
+
 /// No call that the stand-in knows is as large.
 const MAX_BODY: usize = 64 * 1024;
 
@@ -370,6 +373,9 @@ async fn call(
     fault: &mut Option<Fault>,
 ) -> Result<Answer, AwsError> {
     let signed = signed.map_err(|error| AwsError::signature(protocol, &error))?;
+    if signed.service() == IAM {
+        return Err(AwsError::new(400, "NotImplemented", "The stand-in has no IAM: its roles have no policies to write, read or delete."));
+    }
     let misplaced = |what: &str| AwsError::signature(protocol, &SignatureError::WrongScope(what.to_owned()));
     if !matches!(signed.service(), "sts" | "sagemaker" | cloudcontrol::SERVICE) {
         return Err(misplaced("Credential should be scoped to correct service: 'sts', 'sagemaker' or 'cloudcontrolapi'."));

@@ -247,12 +247,17 @@ impl Stack {
         .collect()
     }
 
-    /// What an operator's commands need besides, to look at the deployment.
+    /// What an operator's commands need besides, to look at the deployment. IAM is among it although the stand-in has none: without its
+    /// endpoint a command that works on roles would go to the real one.
     pub fn operator_env(&self) -> Vec<(String, String)> {
-        [("AWS_ENDPOINT_URL_CLOUDCONTROL", self.aws.endpoint()), ("LATCHKEY_DNS", self.dns.address().to_string())]
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        [
+            ("AWS_ENDPOINT_URL_CLOUDCONTROL", self.aws.endpoint()),
+            ("AWS_ENDPOINT_URL_IAM", self.aws.endpoint()),
+            ("LATCHKEY_DNS", self.dns.address().to_string()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
     }
 
     /// Stops all of it, and returns once nothing is left running.
