@@ -54,7 +54,7 @@ pub fn what_to_do(error: &anyhow::Error) -> Option<String> {
         }
         match cause.downcast_ref::<AdminError>() {
             Some(AdminError::Aws { code, .. }) => return about_aws(code.as_deref()).map(str::to_owned),
-            Some(AdminError::Conflict(_) | AdminError::Defect(_) | AdminError::OwnAttribute(_)) => return None,
+            Some(AdminError::Conflict(_) | AdminError::Defect(_) | AdminError::OwnAttribute(_) | AdminError::TooLarge) => return None,
             None => {}
         }
         let variable = cause.downcast_ref::<EnvironmentError>()?.variable;

@@ -627,6 +627,33 @@ fn a_failure_is_json_too() {
 }
 
 #[test]
+fn dev_has_no_iam_and_lets_nobody_ask_the_real_one() {
+    let dev = Dev::start(&[]);
+    let endpoint = dev.environment.iter().find(|(name, _)| name == "AWS_ENDPOINT_URL_IAM").unwrap();
+    assert!(endpoint.1.starts_with("http://127.0.0.1:"), "{endpoint:?}");
+    let (code, out, _) = dev.run(&["revoke", "--everyone", "--yes"]);
+    assert!(code == 1 && out.contains("NotImplemented: The stand-in has no IAM"), "{out}");
+    let (code, out, _) = dev.run(&["revoke", "--list"]);
+    assert!(code == 1 && out.contains("The stand-in has no IAM"), "{out}");
+}
+
+#[test]
+fn a_table_that_nobody_can_reach_is_not_waited_for() {
+    let dev = Dev::start(&[]);
+    let file = dev.folder.path().join("grants.csv");
+    std::fs::write(&file, "issuer,subject,status\nlocal,demo-dave,suspended\n").unwrap();
+    for arguments in [&["list"][..], &["export"], &["import", file.to_str().unwrap(), "--yes"]] {
+        // The SDK's own three attempts, and no more of them.
+        let mut command = Command::new("timeout");
+        command.args(["12", env!("CARGO_BIN_EXE_latchkey"), "grants"]).args(arguments);
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        command.envs(dev.environment.iter().cloned()).env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
+        let (code, _, err) = run(&mut command);
+        assert!(code == 1 && err.starts_with("latchkey: DynamoDB: no answer"), "{arguments:?}: {code} {err}");
+    }
+}
+
+#[test]
 fn a_port_without_five_more_is_refused() {
     for port in ["65531", "65535", "65536", "x"] {
         let (code, out, err) = run(latchkey().args(["dev", "--port", port]));

@@ -861,6 +861,54 @@ fn a_quote_that_is_not_closed_takes_no_rows_with_it() {
 }
 
 #[test]
+fn what_is_too_large_for_dynamodb_is_found_before_anything_is_written() {
+    let scene = Scene::start();
+    let large = "x".repeat(400 * 1024);
+    let half = "x".repeat(200 * 1024);
+    let raw = RawTable::new(&scene.world.stack.table.endpoint(), &scene.table);
+    let there = json!({"targets": {"there": {"kind": "mlflow-server", "tracking_server_name": "s", "note": half}}});
+    raw.put("GROUP#local#desk", "GROUP", serde_json::from_value(there).unwrap());
+    raw.put("SUBJECT#local#pat", "SUBJECT", serde_json::from_value(json!({"status": "active", "x_a": half})).unwrap());
+    let before = scene.rows();
+    let server = |owner: &str, target: &str, note: &str| {
+        let mut row = json!({"issuer": "local", "target": target, "kind": "mlflow-server", "tracking_server_name": "s", "note": note});
+        let (name, value) = owner.split_once(' ').unwrap();
+        row[name] = value.into();
+        format!("{row}\n")
+    };
+    let subject = format!("{}\n", json!({"issuer": "local", "subject": "pat", "note": half}));
+    let text_of = [
+        &server("subject pia", "lab", "")[..],
+        &server("subject pia", "large", &large),
+        &subject,
+        &server("group desk", "small", ""),
+        &server("group desk", "half", &half),
+    ];
+    let path = scene.file("large.jsonl", &text_of.concat());
+    let (code, out, err) = scene.grants(&["import", text(&path), "--yes"]);
+    let said = "line 2: has more than the 400 KB that DynamoDB takes of a row\n\
+                line 3: has more than the 400 KB that DynamoDB takes of a row\n\
+                line 5: with it the group's item has more than the 400 KB that DynamoDB takes\n\
+                nothing is written: 3 of 5 rows are bad\n";
+    assert_eq!((code, out.as_str(), err.as_str()), (1, said, ""));
+    assert_eq!(scene.rows(), before);
+    assert_eq!(scene.count("PutItem") + scene.count("UpdateItem"), 0);
+    // One by one, too.
+    let from = scene.file("large.json", &json!({"note": large}).to_string());
+    let grant = ["--target", "lab", "--kind", "mlflow-server", "--tracking-server-name", "s", "--from", text(&from), "--issuer", "local"];
+    for owner in [["--subject", "pia"], ["--group", "desk"]] {
+        let (code, _, err) = scene.grants(&[&["put"], &grant[..], &owner].concat());
+        assert_eq!((code, err.as_str()), (1, "latchkey: the row has more than the 400 KB that DynamoDB takes\n"));
+    }
+    assert_eq!(scene.count("PutItem") + scene.count("UpdateItem"), 0);
+    // What is just as large as it may be is written, and DynamoDB thinks so, too.
+    let most = "x".repeat(400 * 1024 - 300);
+    let path = scene.file("most.jsonl", &server("subject pia", "lab", &most));
+    let (out, _) = assert_ok(scene.grants(&["import", text(&path), "--yes", "--by", "ops"]));
+    assert!(out.ends_with("1 of 1 written\n"), "{out}");
+}
+
+#[test]
 fn a_file_without_rows_is_no_success() {
     let scene = Scene::start();
     for (name, text_of) in [

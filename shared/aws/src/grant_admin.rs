@@ -6,6 +6,7 @@ mod entry;
 mod expression;
 mod group;
 mod row;
+pub mod size;
 mod subject;
 
 use std::error::Error;
@@ -30,6 +31,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 use latchkey_domain::subject::{Profiles, SUBJECT_SORT_KEY};
 use latchkey_domain::target::Kind;
+use latchkey_transport::CallError;
 
 pub use self::expression::Expect;
 use self::expression::Expression;
@@ -55,6 +57,9 @@ pub enum AdminError {
     /// An own attribute's name does not begin with `x_`, or its value is of a type that is not written.
     #[error("the attribute {0} is not an operator's own (x_…), or of a type that is not written")]
     OwnAttribute(String),
+    /// The row is larger than DynamoDB takes.
+    #[error("the row has more than the 400 KB that DynamoDB takes")]
+    TooLarge,
     /// AWS refused or did not answer.
     #[error("DynamoDB: {}", code.as_deref().unwrap_or("no answer"))]
     Aws {
@@ -68,7 +73,8 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// Whether the same call may succeed later: DynamoDB had too much to do, or did not answer.
+    /// Whether the same call may succeed later: DynamoDB had too much to do, or did not answer. Where there is no way to it at all, there
+    /// is none in half a minute either, and who waits wants to know.
     pub fn may_pass(&self) -> bool {
         const PASSING: [&str; 5] = [
             "ThrottlingException",
@@ -78,8 +84,9 @@ impl AdminError {
             "ServiceUnavailable",
         ];
         match self {
-            Self::Aws { code, .. } => code.as_deref().is_none_or(|code| PASSING.contains(&code)),
-            Self::Conflict(_) | Self::Defect(_) | Self::OwnAttribute(_) => false,
+            Self::Aws { code: Some(code), .. } => PASSING.contains(&code.as_str()),
+            Self::Aws { code: None, source, .. } => !matches!(CallError::find(&**source), Some(CallError::NotConnected { .. })),
+            Self::Conflict(_) | Self::Defect(_) | Self::OwnAttribute(_) | Self::TooLarge => false,
         }
     }
 }
@@ -197,8 +204,12 @@ impl GrantAdmin {
         if Grant::from_item(grant.name.clone(), &item)? != *grant {
             return Err(AdminError::Defect(GrantDefect { attribute: grant.name.to_string(), problem: "would not be read back as it is" }));
         }
+        let (partition_key, sort_key) = (identity.partition_key(), grant_sort_key(&grant.name));
+        if !size::fits(&partition_key, &sort_key, &item) {
+            return Err(AdminError::TooLarge);
+        }
         let mut attributes = writable(item.clone())?;
-        attributes.extend(key(identity.partition_key(), grant_sort_key(&grant.name)));
+        attributes.extend(key(partition_key, sort_key));
         let mut expression = Expression::default();
         let condition = expect.condition(&mut expression);
         let request = self.client.put_item().table_name(&self.table).set_item(Some(attributes)).set_condition_expression(condition);

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &ImportArgs, json: bool) -> anyhow::Result<ExitCod
         )
         .into());
     }
-    let mut plan = Plan::new(args.shared);
+    let mut plan = Plan::new(args.shared, args.change.by.as_deref());
     if from_stdin {
         read(&mut plan, format, io::stdin().lock())?;
     } else {

@@ -9,7 +9,7 @@ use latchkey_domain::item::{Item, Value};
 use latchkey_domain::names::TargetName;
 
 use super::entry::{Entry, Write, Written};
-use super::{AdminError, Annotation, Change, Expect, GrantAdmin, GrantDefect, Row};
+use super::{AdminError, Annotation, Change, Expect, GrantAdmin, GrantDefect, Row, size};
 use crate::item::key;
 
 /// A group, and the issuer whose it is.
@@ -48,6 +48,10 @@ impl GrantAdmin {
                 attribute: grant.name().to_string(),
                 problem: "would not be read back as it is",
             }));
+        }
+        // What else the group was granted DynamoDB adds to it, and refuses the one write if it is too much.
+        if !size::fits(&whose.partition_key(), GROUP_SORT_KEY, &item) {
+            return Err(AdminError::TooLarge);
         }
         let written = self.write_grant(whose, grant.name(), Write::Set(Value::M(item.clone()), expect)).await?;
         let Some(written) = written else { return Err(AdminError::Conflict(expect.refusal())) };

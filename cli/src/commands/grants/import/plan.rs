@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use anyhow::Context as _;
-use latchkey_aws::grant_admin::Row;
+use latchkey_aws::grant_admin::{Row, size};
 use latchkey_domain::grant::{GRANT_SORT_KEY_PREFIX, Grant};
 use latchkey_domain::item::{Item, Value};
 use latchkey_domain::subject::{Profiles, SUBJECT_SORT_KEY, Standing};
@@ -15,6 +15,9 @@ use latchkey_domain::target::{Kind, Target};
 use crate::commands::grants::put::opens_the_same;
 use crate::commands::grants::whose;
 use crate::grant_file::{Entry, Record};
+
+const TOO_LARGE: &str = "has more than the 400 KB that DynamoDB takes of a row";
+const FULL_GROUP: &str = "with it the group's item has more than the 400 KB that DynamoDB takes";
 
 /// The rows of a file.
 #[derive(Debug, Default)]
@@ -29,7 +32,11 @@ pub(super) struct Plan {
     takers: HashMap<Box<str>, Vec<usize>>,
     /// The groups of the table whose items cannot be read, by their partition keys, and what is wrong with each.
     lost_groups: HashMap<Box<str>, Box<str>>,
+    /// How many bytes of each group's item are grants of the table's that the file does not have, by its partition key.
+    group_bytes: HashMap<Box<str>, usize>,
     shared: bool,
+    /// How many bytes it takes to say in a row who has written it when.
+    annotation: usize,
 }
 
 /// A row that is to be in the table.
@@ -46,6 +53,8 @@ pub(super) struct Planned {
     owner: Option<Box<str>>,
     /// Why the table's row is not to be replaced by it.
     refused: Option<&'static str>,
+    /// The partition key of the group's item that it is a part of, and how many bytes of it.
+    part: Option<Box<(String, usize)>>,
 }
 
 /// How a row differs from the table.
@@ -151,8 +160,15 @@ impl Taken {
 }
 
 impl Plan {
-    pub(super) fn new(shared: bool) -> Self {
-        Self { shared, ..Self::default() }
+    pub(super) fn new(shared: bool, by: Option<&str>) -> Self {
+        let written = [("updated_at", Value::N("1900000000".to_owned())), ("updated_by", Value::S(by.unwrap_or_default().to_owned()))];
+        let annotation = size::bytes(&written.map(|(name, value)| (name.to_owned(), value)).into());
+        Self { shared, annotation, ..Self::default() }
+    }
+
+    /// How many bytes a row of its own has with these attributes, once it is written.
+    fn bytes(&self, partition_key: &str, sort_key: &str, item: &Item) -> usize {
+        "pk".len() + partition_key.len() + "sk".len() + sort_key.len() + size::bytes(item) + self.annotation
     }
 
     /// Takes a row of the file on, or notes what is wrong with it.
@@ -167,7 +183,13 @@ impl Plan {
             }
         };
         let sort_key = record.target().map_or_else(|| SUBJECT_SORT_KEY.to_owned(), |target| format!("{GRANT_SORT_KEY_PREFIX}{target}"));
-        let key = key(&record.owner().partition_key(), &sort_key);
+        let partition_key = record.owner().partition_key();
+        let bytes = self.bytes(&partition_key, &sort_key, &record.attributes());
+        if bytes > size::MAX_BYTES {
+            self.bad.push((line, TOO_LARGE.to_owned()));
+            return Ok(());
+        }
+        let key = key(&partition_key, &sort_key);
         let index = self.rows.len();
         if let Some(first) = self.by_key.insert(key.clone(), index) {
             let whose = if matches!(record, Record::OfGroup(..)) { "group" } else { "subject" };
@@ -176,10 +198,11 @@ impl Plan {
             return Ok(());
         }
         let text = serde_json::to_vec(&record.to_item())?.into_boxed_slice();
+        let part = matches!(record, Record::OfGroup(..)).then(|| Box::new((partition_key, bytes)));
         for name in Taken::by(record).iter().flat_map(Taken::names) {
             self.takers.entry(name).or_default().push(index);
         }
-        self.rows.push(Planned { line, difference: Difference::Added, record: text, is_open: false, owner: None, refused: None });
+        self.rows.push(Planned { line, difference: Difference::Added, record: text, is_open: false, owner: None, refused: None, part });
         Ok(())
     }
 
@@ -187,6 +210,9 @@ impl Plan {
     pub(super) fn see(&mut self, row: &Row) -> anyhow::Result<()> {
         if let Some(&index) = self.by_key.get(&key(&row.partition_key, &row.sort_key)) {
             self.compare(index, row)?;
+        } else if row.group.is_some() {
+            let bytes = row.sort_key.len() + size::bytes(&row.item);
+            *self.group_bytes.entry(row.partition_key.as_str().into()).or_default() += bytes;
         }
         if row.group.is_some() && row.target_name().is_none() {
             let defect = row.defect().map(|defect| defect.to_string()).unwrap_or_default();
@@ -212,9 +238,10 @@ impl Plan {
     }
 
     fn compare(&mut self, index: usize, row: &Row) -> anyhow::Result<()> {
-        let planned = &mut self.rows[index];
-        let record = planned.record()?;
+        let record = self.rows[index].record()?;
         let (wanted, is) = (wanted(&record, row), meaning(row));
+        let bytes = self.bytes(&row.partition_key, &row.sort_key, &wanted);
+        let planned = &mut self.rows[index];
         planned.difference = if is == wanted {
             Difference::Unchanged
         } else {
@@ -235,6 +262,8 @@ impl Plan {
             {
                 planned.refused = Some("status: the subject is suspended in the table, which only `latchkey resume` ends");
             }
+            // What the file does not name stays, beside what it does.
+            (Record::Subject(..), _) if bytes > size::MAX_BYTES && is != wanted => planned.refused = Some(TOO_LARGE),
             (Record::Subject(_, new), _) => planned.is_open = row.profiles().is_some_and(|own| own == new.profiles.clone().or(own.clone())),
         }
         Ok(())
@@ -255,6 +284,8 @@ impl Plan {
                 bad.push((row.line, already(owner)));
             }
         }
+        let full = self.full_groups();
+        bad.extend(full.into_iter().map(|line| (line, FULL_GROUP.to_owned())));
         let crowded = if self.shared { None } else { Some(self.takers.values().filter(|indices| indices.len() > 1)) };
         for indices in crowded.into_iter().flatten() {
             let takers = indices.iter().map(|&index| Ok((&self.rows[index], self.rows[index].taken()?)));
@@ -279,6 +310,24 @@ impl Plan {
         // Two that meet in two names are told once.
         self.bad.dedup();
         Ok(())
+    }
+
+    /// The lines with which a group's item, all of whose grants are one item, would have more than DynamoDB takes.
+    fn full_groups(&self) -> Vec<u64> {
+        let mut bytes: HashMap<&str, usize> = self.group_bytes.iter().map(|(key, bytes)| (&**key, *bytes)).collect();
+        let mut full = Vec::new();
+        let is_written = |row: &&Planned| row.difference != Difference::Unchanged;
+        let there = self.rows.iter().filter(|row| !is_written(row));
+        // What stays as it is was there first.
+        for row in there.chain(self.rows.iter().filter(is_written)) {
+            let Some((partition_key, part)) = row.part.as_deref() else { continue };
+            let whole = bytes.entry(partition_key).or_default();
+            *whole += part;
+            if *whole > size::MAX_BYTES && is_written(&row) {
+                full.push(row.line);
+            }
+        }
+        full
     }
 
     /// The rows that are to be written, in the file's order.

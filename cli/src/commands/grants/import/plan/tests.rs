@@ -34,7 +34,7 @@ fn row(file_row: &str) -> Row {
 }
 
 fn plan(shared: bool, file: &[String], table: &[String]) -> Plan {
-    let mut plan = Plan::new(shared);
+    let mut plan = Plan::new(shared, None);
     for (index, text) in file.iter().enumerate() {
         plan.add(Entry { line: index as u64 + 1, item: Ok(item(text)) }).unwrap();
     }
