@@ -22,12 +22,11 @@ use self::report::{Looked, Outcome, Report, RoleReport, SaysWhose, Suspension};
 use super::grants::filter;
 use super::{Usage, check_issuer, confirmed, say};
 use crate::args::RevokeArgs;
-use crate::aws;
 use crate::change_log::{ChangeLog, PolicyChange};
 use crate::grant_args::Owner;
 use crate::issuing_roles::IssuingRoles;
-use crate::printable;
 use crate::revocation::{Revocation, Whose};
+use crate::{aws, output};
 
 /// How far ahead a revocation reaches where the subject is suspended: what the broker had decided before the suspension opens its
 /// session a little after it. Nobody is kept out by it who is not anyway.
