@@ -569,7 +569,7 @@ fn what_stands_in_the_table_or_a_file_a_terminal_is_shown_and_does_not_obey() {
     let file = |text: &str| scene.file("a.jsonl", text);
     for problem in [row("nb-pia\""), row("nb-x\",\"x\\u001b\\u202e\":1")] {
         let (out, _) = shown(&["import", text(&file(&problem)), "--yes"]);
-        assert!(out.contains("nothing is written: 1 row is bad"), "{out}");
+        assert!(out.contains("nothing is written: 1 of 1 row is bad"), "{out}");
     }
     let (out, err) = shown(&["import", text(&file(&row("nb-x\",\"note\":\"\\u009b\\u001b\""))), "--yes"]);
     assert!(out.starts_with("+ local x\\u202ey\\u2066 lab\n"), "{out}");
