@@ -648,8 +648,9 @@ fn a_table_that_nobody_can_reach_is_not_waited_for() {
         command.args(["12", env!("CARGO_BIN_EXE_latchkey"), "grants"]).args(arguments);
         command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         command.envs(dev.environment.iter().cloned()).env("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9");
-        let (code, _, err) = run(&mut command);
+        let (code, out, err) = run(&mut command);
         assert!(code == 1 && err.starts_with("latchkey: DynamoDB: no answer"), "{arguments:?}: {code} {err}");
+        assert_eq!(out, "", "{arguments:?}: not the head of a table without rows");
     }
 }
 

@@ -666,7 +666,8 @@ fn an_interruption_ends_an_import_between_two_rows() {
         let gate = Gate::closed();
         scene.relay().inject("PutItem", 40, &Fault::Delay(Duration::ZERO));
         scene.relay().inject("PutItem", 160, &Fault::Hold(gate.clone()));
-        let mut import = Process::start(&mut scene.command(&["import", text(&path), "--yes", "--audit-log", text(&log)]));
+        let import = scene.command(&["import", text(&path), "--yes", "--audit-log", text(&log)]);
+        let mut import = Process::start(&mut by(&BY_A_SHELL, &import));
         wait(|| scene.count("PutItem") > 40);
         kill(signal, &import);
         gate.open();
@@ -685,16 +686,24 @@ fn under_nohup_an_import_outlives_its_terminal() {
     let gate = Gate::closed();
     scene.relay().inject("PutItem", 20, &Fault::Delay(Duration::ZERO));
     scene.relay().inject("PutItem", 60, &Fault::Hold(gate.clone()));
-    let import = scene.command(&["import", text(&path), "--yes"]);
-    let mut nohup = Command::new("nohup");
-    nohup.arg(import.get_program()).args(import.get_args()).envs(import.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut import = Process::start(&mut nohup);
+    let mut import = Process::start(&mut by(&["nohup"], &scene.command(&["import", text(&path), "--yes"])));
     wait(|| scene.count("PutItem") > 20);
     kill("-HUP", &import);
     gate.open();
     assert_eq!(import.wait(PATIENCE).code(), Some(0));
     assert_eq!(scene.count("PutItem"), 80);
 }
+
+/// The command, started by another one.
+fn by(starter: &[&str], command: &Command) -> Command {
+    let mut started = Command::new(starter[0]);
+    started.args(&starter[1..]).arg(command.get_program()).args(command.get_args());
+    started.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    started
+}
+
+/// How a shell on a terminal starts a command. These tests may run under `nohup` themselves, which is left to all that they start.
+const BY_A_SHELL: [&str; 2] = ["env", "--default-signal=HUP"];
 
 fn kill(signal: &str, process: &Process) {
     assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
@@ -747,7 +756,7 @@ fn an_export_that_is_interrupted_leaves_nothing() {
     for signal in ["-INT", "-TERM", "-HUP"] {
         scene.relay().clear_captured();
         scene.relay().inject("Scan", 1, &Fault::Delay(Duration::from_secs(20)));
-        let mut export = Process::start(&mut scene.command(&["export", text(&path)]));
+        let mut export = Process::start(&mut by(&BY_A_SHELL, &scene.command(&["export", text(&path)])));
         wait(|| scene.count("Scan") == 1);
         assert_eq!(std::fs::read_dir(scene.folder.path()).unwrap().count(), 2, "it is on its way");
         kill(signal, &export);

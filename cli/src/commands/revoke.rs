@@ -354,7 +354,9 @@ fn refuse_what_would_cut_nothing(looked: &[Looked]) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "nothing is done: the trust of {} opens sessions that do not say whose they are, as with LATCHKEY_SESSION_SCOPE=role, and one          user's could not be told from the others'. Suspend the subject (latchkey suspend), then cut everyone's with --everyone. Where          the broker runs with the scope user all the same, --session-scope user cuts this user's",
+        "nothing is done: the trust of {} opens sessions that do not say whose they are, as with LATCHKEY_SESSION_SCOPE=role, and one \
+         user's could not be told from the others'. Suspend the subject (latchkey suspend), then cut everyone's with --everyone. Where \
+         the broker runs with the scope user all the same, --session-scope user cuts this user's",
         silent.join(", ")
     )
 }

@@ -19,11 +19,13 @@ use crate::printable::printable;
 
 pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::Result<ExitCode> {
     let table = aws::table(table).await?;
+    let mut rows = Rows::new(&table, filter);
+    let mut next = rows.next().await?;
+    // Once there is an answer: a head without rows is a table that holds none.
     if !json {
         say(format!("{:<12} {:<28} {:<20} {:<10} opens", "ISSUER", "SUBJECT", "TARGET", "STATE"));
     }
-    let mut rows = Rows::new(&table, filter);
-    while let Some((row, state)) = rows.next().await? {
+    while let Some((row, state)) = next {
         let (issuer, subject) = whose(&row);
         let (subject, target) = (printable(&subject), printable(what(&row)));
         let problem = problem(&row);
@@ -31,6 +33,7 @@ pub(super) async fn run(table: &str, filter: &RowFilter, json: bool) -> anyhow::
         let more = row.opens().or_else(|| problem.clone().filter(|_| row.is_subject())).map(|more| printable(&more)).unwrap_or_default();
         let text = format!("{issuer:<12} {subject:<28} {target:<20} {:<10} {more}", state.as_str());
         report(json, &described(&row, state, problem.as_deref()), text.trim_end());
+        next = rows.next().await?;
     }
     Ok(ExitCode::SUCCESS)
 }
