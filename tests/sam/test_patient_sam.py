@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import threading
+import time
 import types
 import unittest
 
@@ -46,21 +48,31 @@ class Log(unittest.TestCase):
     @unittest.skipIf(engine.why_not() is not None, engine.why_not())
     def test_nothing_is_lost_while_it_is_being_written(self):
         # SAM's own way loses lines, or has them twice, in one of these containers or two.
-        numbers, one = range(6000), engine.Engine()
+        one = engine.Engine()
         try:
             one.make_image()
             with contextlib.closing(docker.DockerClient(base_url=one.host)) as client:
-                count = ["/bin/sh", "-c", f"i=0; while [ $i -lt {len(numbers)} ]; do echo $i; i=$((i+1)); done"]
                 for _ in range(6):
-                    container = client.containers.run(f"{engine.IMAGE}:al2023", count, detach=True)
-                    out = io.BytesIO()
-                    known = types.SimpleNamespace(
-                        docker_client=client, id=container.id, is_created=lambda: True, _write_container_output=Container._write_container_output
-                    )
-                    Container.wait_for_logs(known, stderr=out)
-                    self.assertEqual(out.getvalue().decode().split(), [str(number) for number in numbers])
+                    self.assertEqual(self.counted(client).split(), [str(number) for number in range(6000)])
         finally:
             one.stop()
+
+    def counted(self, client):
+        """What is read of a container that counts to 6,000, and then, as a function's, is there until it is ended."""
+        count = "i=0; while [ $i -lt 6000 ]; do echo $i; i=$((i+1)); done; read nothing"
+        container = client.containers.run(f"{engine.IMAGE}:al2023", ["/bin/sh", "-c", count], stdin_open=True, detach=True)
+        out = io.BytesIO()
+        known = types.SimpleNamespace(
+            docker_client=client, id=container.id, is_created=lambda: True, _write_container_output=Container._write_container_output
+        )
+        reading = threading.Thread(target=Container.wait_for_logs, args=(known,), kwargs={"stderr": out}, daemon=True)
+        reading.start()
+        until = time.monotonic() + patient_sam.SECONDS
+        while not out.getvalue().endswith(b"\n5999\n") and time.monotonic() < until:
+            time.sleep(0.05)
+        container.kill()
+        reading.join(patient_sam.SECONDS)
+        return out.getvalue().decode()
 
 
 if __name__ == "__main__":
