@@ -39,7 +39,7 @@ use self::error::{AwsError, Protocol, REQUEST_ID};
 use self::policy::{Policy, Verdict};
 use crate::answer::Answer;
 use crate::captured::{Captured, Outcome, Ring};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Instead};
 use crate::random;
 use crate::server::{self, Server};
 use crate::sigv4::{Request, SignatureError, Signed};
@@ -310,27 +310,17 @@ async fn front(state: Arc<State>, request: axum::extract::Request) -> Response {
 
     let (answer, error, fault) = if let Some(address) = &address {
         let fault = state.faults.next(&action).await;
-        match &fault {
-            Some(Fault::Error { status, code }) => {
-                (Answer::new(*status, "text/plain", "The stand-in was told to fail.\n"), Some(code.clone()), fault)
+        let (answer, error) = match fault.as_ref().and_then(Fault::instead) {
+            Some(Instead::Error(status, code)) => {
+                (Answer::new(status, "text/plain", "The stand-in was told to fail.\n"), Some(code.to_owned()))
             }
-            // What is answered is never seen.
-            Some(Fault::Close) => (Answer::new(500, "text/plain", ""), None, fault),
-            Some(
-                Fault::Delay(_)
-                | Fault::Hold(_)
-                | Fault::Malformed
-                | Fault::Body(_)
-                | Fault::Truncated
-                | Fault::HalfHead
-                | Fault::WrongContentType,
-            )
-            | Some(Fault::ForeignUrl(_))
-            | None => {
+            Some(Instead::Close) => (Answer::new(500, "text/plain", ""), None),
+            None => {
                 let (answer, error) = pages::open(&state, address, &wire);
-                (answer, error.map(str::to_owned), fault)
+                (answer, error.map(str::to_owned))
             }
-        }
+        };
+        (answer, error, fault)
     } else {
         let request_id = random::uuid().unwrap_or_default();
         let mut fault = None;
@@ -384,22 +374,12 @@ async fn call(
     let identity = authenticate(state, wire, &signed, protocol)?;
 
     *fault = state.faults.next(action).await;
-    let foreign_url = match fault {
-        Some(Fault::Error { status, code }) => return Err(AwsError::new(*status, code.clone(), "The stand-in was told to fail.")),
-        // What is answered is never seen.
-        Some(Fault::Close) => return Ok(Answer::new(500, "text/plain", String::new())),
-        Some(Fault::ForeignUrl(url)) => Some(url.as_str()),
-        Some(
-            Fault::Delay(_)
-            | Fault::Hold(_)
-            | Fault::Malformed
-            | Fault::Body(_)
-            | Fault::Truncated
-            | Fault::HalfHead
-            | Fault::WrongContentType,
-        )
-        | None => None,
-    };
+    match fault.as_ref().and_then(Fault::instead) {
+        Some(Instead::Error(status, code)) => return Err(AwsError::new(status, code, "The stand-in was told to fail.")),
+        Some(Instead::Close) => return Ok(Answer::new(500, "text/plain", String::new())),
+        None => {}
+    }
+    let foreign_url = if let Some(Fault::ForeignUrl(url)) = fault { Some(url.as_str()) } else { None };
     let call = Call { state, identity: &identity, region: &region, now: state.clock.now(), request_id, foreign_url };
     match protocol {
         Protocol::Query => sts::answer(&call, wire),

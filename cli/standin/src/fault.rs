@@ -41,6 +41,24 @@ impl Fault {
     pub fn error(status: u16, code: impl Into<String>) -> Self {
         Self::Error { status, code: code.into() }
     }
+
+    /// What comes in place of the call; none where the call takes effect, and the fault is in its answer or in when that comes.
+    pub(crate) fn instead(&self) -> Option<Instead<'_>> {
+        match self {
+            Self::Error { status, code } => Some(Instead::Error(*status, code)),
+            Self::Close => Some(Instead::Close),
+            Self::Delay(_) | Self::Hold(_) | Self::Malformed | Self::Body(_) | Self::Truncated | Self::WrongContentType => None,
+            Self::ForeignUrl(_) | Self::HalfHead => None,
+        }
+    }
+}
+
+/// What comes in place of a call, which then has no effect.
+pub(crate) enum Instead<'a> {
+    /// An error: its status and its code.
+    Error(u16, &'a str),
+    /// Nothing, and the end of the connection: what is answered is never seen.
+    Close,
 }
 
 /// Where calls wait until it is opened, for good.

@@ -20,7 +20,7 @@ use latchkey_domain::clock::Clock;
 
 use crate::answer::Answer;
 use crate::captured::{Captured, Outcome, Ring};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Instead};
 use crate::server::{self, Server};
 use crate::sigv4::Signed;
 
@@ -156,20 +156,10 @@ async fn pass(state: Arc<State>, request: axum::extract::Request) -> Response {
     });
 
     let fault = state.faults.next(&action).await;
-    let answer = match &fault {
-        Some(Fault::Error { status, code }) => error(*status, code),
-        Some(Fault::Close) => error(500, "Closed"),
-        Some(
-            Fault::Delay(_)
-            | Fault::Hold(_)
-            | Fault::Malformed
-            | Fault::Body(_)
-            | Fault::Truncated
-            | Fault::HalfHead
-            | Fault::WrongContentType
-            | Fault::ForeignUrl(_),
-        )
-        | None => forward(&state, parts, body).await.unwrap_or_else(|_| error(502, "NoUpstream")),
+    let answer = match fault.as_ref().and_then(Fault::instead) {
+        Some(Instead::Error(status, code)) => error(status, code),
+        Some(Instead::Close) => error(500, "Closed"),
+        None => forward(&state, parts, body).await.unwrap_or_else(|_| error(502, "NoUpstream")),
     };
     state.captured.lock().unwrap_or_else(PoisonError::into_inner).update(number, |captured| {
         let error = (answer.status >= 400).then(|| code(&answer.body));
