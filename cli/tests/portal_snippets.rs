@@ -176,14 +176,9 @@ impl Portal {
         let environment = vec![("API_URL", api.to_owned()), ("ACCESS_TOKEN", token.to_owned()), ("PORT", port.to_string())];
         let mut portal = Self { language, program: program.clone(), folder, environment, server: None };
         if language != Language::Curl {
-            let process = Process::start(&mut portal.command());
+            let mut process = Process::start(&mut portal.command());
+            process.wait_for_port(port, Duration::from_secs(120));
             portal.server = Some((process, port));
-            let until = now().plus_seconds(120);
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                let gone = portal.server.as_mut().and_then(|(process, _)| process.ended());
-                assert!(gone.is_none() && now() < until, "{language:?} does not listen: {}", portal.written());
-                std::thread::sleep(Duration::from_millis(50));
-            }
         }
         portal
     }
@@ -194,10 +189,6 @@ impl Portal {
         command.args(*arguments).arg(self.folder.path().join(self.language.source().1));
         command.current_dir(self.folder.path()).envs(self.environment.iter().cloned());
         command
-    }
-
-    fn written(&self) -> String {
-        self.server.as_ref().map(|(process, _)| process.output().lines().join("\n")).unwrap_or_default()
     }
 
     /// A click on a button of the portal's page.

@@ -1,6 +1,5 @@
 //! A function under the Lambda runtime interface emulator: the front door of the real binary.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -36,11 +35,11 @@ impl Emulator {
             .env_clear()
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "10")
             .envs(environment.iter().map(|(name, value)| (name, value)));
-        let process = Process::start(&mut command);
+        let mut process = Process::start(&mut command);
         // It says that it runs a moment before it listens. It listens at the two by turns of its own, and starts the function as soon
         // as it is asked at the first: which may then come for its event before there is anybody at the second, and ends.
-        wait_for_listener(port, process.output());
-        wait_for_listener(runtime_port, process.output());
+        process.wait_for_port(port, PATIENCE);
+        process.wait_for_port(runtime_port, PATIENCE);
         let url = format!("http://127.0.0.1:{port}/2015-03-31/functions/function/invocations");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into();
         Self { process, url, agent }
@@ -108,21 +107,6 @@ impl Emulator {
         assert_eq!(count, 1, "one record for every decision");
         record
     }
-}
-
-/// Waits until somebody listens at a port of this machine's.
-///
-/// # Panics
-/// When nobody does in time, with what has been written so far.
-fn wait_for_listener(port: u16, output: &Output) {
-    const PAUSE: Duration = Duration::from_millis(5);
-    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("nobody listens at port {port}:\n{}", output.lines().join("\n"));
 }
 
 /// A proxy response.

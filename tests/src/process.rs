@@ -1,6 +1,7 @@
 //! Processes that end with the test that began them, whatever becomes of it.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -90,6 +91,20 @@ impl Process {
     /// When the system cannot say.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
+    }
+
+    /// Waits until somebody listens at a port of this machine's that it was told.
+    ///
+    /// # Panics
+    /// When it ends, or nobody listens in time, with what it has written so far.
+    #[track_caller]
+    pub fn wait_for_port(&mut self, port: u16, within: Duration) {
+        let until = now() + within;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let has_ended = self.ended().is_some();
+            assert!(!has_ended && now() < until, "nobody listens at port {port}:\n{}", self.output.lines().join("\n"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until it ends by itself.
