@@ -7,7 +7,7 @@ use latchkey_domain::item::{Item, Value};
 pub const MAX_BYTES: usize = 400 * 1024;
 
 /// The names of the two keys.
-const KEY_NAMES: usize = 4;
+const KEY_NAMES: usize = "pk".len() + "sk".len();
 
 /// How many bytes the attributes take. Never less than DynamoDB counts; of a number, which it packs, a little more.
 pub fn bytes(item: &Item) -> usize {
@@ -25,9 +25,14 @@ fn of_value(value: &Value) -> usize {
     }
 }
 
+/// How many bytes a row with these keys and attributes takes.
+pub fn of_row(partition_key: &str, sort_key: &str, item: &Item) -> usize {
+    KEY_NAMES + partition_key.len() + sort_key.len() + bytes(item)
+}
+
 /// Whether DynamoDB takes a row with these keys and attributes.
 pub fn fits(partition_key: &str, sort_key: &str, item: &Item) -> bool {
-    KEY_NAMES + partition_key.len() + sort_key.len() + bytes(item) <= MAX_BYTES
+    of_row(partition_key, sort_key, item) <= MAX_BYTES
 }
 
 #[cfg(test)]

@@ -166,11 +166,6 @@ impl Plan {
         Self { shared, annotation, ..Self::default() }
     }
 
-    /// How many bytes a row of its own has with these attributes, once it is written.
-    fn bytes(&self, partition_key: &str, sort_key: &str, item: &Item) -> usize {
-        "pk".len() + partition_key.len() + "sk".len() + sort_key.len() + size::bytes(item) + self.annotation
-    }
-
     /// Takes a row of the file on, or notes what is wrong with it.
     pub(super) fn add(&mut self, entry: Entry) -> anyhow::Result<()> {
         let line = entry.line;
@@ -184,7 +179,7 @@ impl Plan {
         };
         let sort_key = record.target().map_or_else(|| SUBJECT_SORT_KEY.to_owned(), |target| format!("{GRANT_SORT_KEY_PREFIX}{target}"));
         let partition_key = record.owner().partition_key();
-        let bytes = self.bytes(&partition_key, &sort_key, &record.attributes());
+        let bytes = size::of_row(&partition_key, &sort_key, &record.attributes()) + self.annotation;
         if bytes > size::MAX_BYTES {
             self.bad.push((line, TOO_LARGE.to_owned()));
             return Ok(());
@@ -240,7 +235,7 @@ impl Plan {
     fn compare(&mut self, index: usize, row: &Row) -> anyhow::Result<()> {
         let record = self.rows[index].record()?;
         let (wanted, is) = (wanted(&record, row), meaning(row));
-        let bytes = self.bytes(&row.partition_key, &row.sort_key, &wanted);
+        let is_too_large = || size::of_row(&row.partition_key, &row.sort_key, &wanted) + self.annotation > size::MAX_BYTES;
         let planned = &mut self.rows[index];
         planned.difference = if is == wanted {
             Difference::Unchanged
@@ -263,7 +258,7 @@ impl Plan {
                 planned.refused = Some("status: the subject is suspended in the table, which only `latchkey resume` ends");
             }
             // What the file does not name stays, beside what it does.
-            (Record::Subject(..), _) if bytes > size::MAX_BYTES && is != wanted => planned.refused = Some(TOO_LARGE),
+            (Record::Subject(..), _) if is != wanted && is_too_large() => planned.refused = Some(TOO_LARGE),
             (Record::Subject(_, new), _) => planned.is_open = row.profiles().is_some_and(|own| own == new.profiles.clone().or(own.clone())),
         }
         Ok(())
